@@ -1,0 +1,223 @@
+/*
+ * files.c: the samples as CSV, everything that was made of them as JSON.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "runner.h"
+
+static FILE *file_open(const char *path)
+{
+    FILE *file = fopen(path, "we");
+    if (file == NULL)
+        fprintf(stderr, "bench_runner: %s: %s\n", path, strerror(errno));
+    return file;
+}
+
+static bool file_close(FILE *file, const char *path)
+{
+    bool failed = ferror(file) != 0;
+    if (fclose(file) == 0 && !failed)
+        return true;
+    fprintf(stderr, "bench_runner: %s: %s\n", path, strerror(errno));
+    return false;
+}
+
+static void csv_text(FILE *file, const char *text)
+{
+    fputc('"', file);
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            fputc('"', file);
+        fputc(*text, file);
+    }
+    fputc('"', file);
+}
+
+bool csv_write(const struct session *s, const char *path)
+{
+    FILE *file = file_open(path);
+    if (file == NULL)
+        return false;
+    fprintf(file, "bench,arguments,variant,round,ok,reason");
+    for (unsigned i = 0; i < METRIC_COUNT; i++)
+        fprintf(file, ",%s", metrics[i].name);
+    fputc('\n', file);
+    for (unsigned i = 0; i < s->sample_count; i++) {
+        const struct sample *sample = &s->samples[i];
+        const struct row *row = &all_rows[s->rows[sample->row]];
+        fprintf(file, "%s,%s,%s,%u,%d,", row->name,
+                s->options.quick ? row->quick_arguments : row->arguments,
+                s->variants[sample->variant].name, sample->round + 1, sample->ok);
+        csv_text(file, sample->reason);
+        for (unsigned m = 0; m < METRIC_COUNT; m++) {
+            fputc(',', file);
+            if (!isnan(sample->value[m]))
+                fprintf(file, "%.10g", sample->value[m]);
+        }
+        fputc('\n', file);
+    }
+    return file_close(file, path);
+}
+
+static void json_text(FILE *file, const char *text)
+{
+    fputc('"', file);
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            fprintf(file, "\\%c", *text);
+        else if ((unsigned char)*text < ' ')
+            fprintf(file, "\\u%04x", (unsigned char)*text);
+        else
+            fputc(*text, file);
+    }
+    fputc('"', file);
+}
+
+static void json_text_member(FILE *file, const char *key, const char *text)
+{
+    fprintf(file, "\"%s\":", key);
+    if (text[0] == '\0')
+        fputs("null", file);
+    else
+        json_text(file, text);
+}
+
+static void json_number(FILE *file, double value)
+{
+    if (isnan(value) || isinf(value))
+        fputs("null", file);
+    else
+        fprintf(file, "%.10g", value);
+}
+
+static void json_number_member(FILE *file, const char *key, double value)
+{
+    fprintf(file, "\"%s\":", key);
+    json_number(file, value);
+}
+
+static void json_machine(const struct session *s, FILE *file)
+{
+    struct machine machine;
+    machine_describe(s, &machine);
+    fputs("\"machine\":{", file);
+    json_text_member(file, "cpu", machine.cpu);
+    fprintf(file, ",\"cpus\":%ld,", machine.cpus);
+    json_text_member(file, "kernel", machine.kernel);
+    fputc(',', file);
+    json_text_member(file, "thp", machine.thp);
+    fputc(',', file);
+    json_text_member(file, "hugepages", machine.hugepages);
+    fputc(',', file);
+    json_text_member(file, "commit", machine.commit);
+    fprintf(file, "},\n\"rounds\":%u,\"quick\":%s,\"seed\":%llu,\"interrupted\":%s,\n",
+            s->options.rounds, s->options.quick ? "true" : "false",
+            (unsigned long long)s->options.seed, s->interrupted ? "true" : "false");
+}
+
+static void json_variant(const struct session *s, unsigned v, FILE *file)
+{
+    const struct variant *variant = &s->variants[v];
+    const struct probe *probe = &s->probes[v];
+    unsigned used;
+    fputs(v == 0 ? "\n " : ",\n ", file);
+    fputc('{', file);
+    json_text_member(file, "name", variant->name);
+    fputc(',', file);
+    json_text_member(file, "library", variant->library);
+    fprintf(file, ",\"present\":%s,\"measured\":%s,", variant->present ? "true" : "false",
+            variant_runs(variant) ? "true" : "false");
+    json_number_member(file, "geomean_to_glibc",
+                       speedup_geomean(s, (int)v, variant_of_kind(s, VARIANT_GLIBC), &used));
+    fputc(',', file);
+    json_number_member(file, "geomean_to_best_peer", speedup_geomean(s, (int)v, -1, &used));
+    fputc(',', file);
+    json_number_member(file, "malloc_hit_instructions", probe->malloc_instructions);
+    fputc(',', file);
+    json_number_member(file, "free_hit_instructions", probe->free_instructions);
+    fputc(',', file);
+    json_number_member(file, "pair_instructions", probe->pair_instructions);
+    fputc(',', file);
+    json_number_member(file, "mutex_acquisitions", probe->mutex_acquisitions);
+    fputc(',', file);
+    json_number_member(file, "futex_calls", probe->futex_calls);
+    fputc(',', file);
+    json_number_member(file, "memory_calls", probe->memory_calls);
+    fputc('}', file);
+}
+
+static void json_cell(const struct session *s, unsigned row, unsigned v, FILE *file)
+{
+    const struct cell *cell = &s->cells[row][v];
+    json_text(file, s->variants[v].name);
+    fprintf(file, ":{\"samples\":%u,\"failed\":%u,", cell->samples, cell->failed);
+    json_text_member(file, "reason", cell->reason);
+    fputc(',', file);
+    json_number_member(file, "speedup_to_glibc",
+                       cell_speedup(s, row, (int)v, variant_of_kind(s, VARIANT_GLIBC)));
+    fputc(',', file);
+    json_number_member(file, "speedup_to_best_peer",
+                       cell_speedup(s, row, (int)v, best_peer(s, row, METRIC_NS_PER_OP)));
+    for (unsigned m = 0; m < METRIC_COUNT; m++) {
+        fprintf(file, ",\"%s\":{", metrics[m].name);
+        json_number_member(file, "median", cell->median[m]);
+        fputc(',', file);
+        json_number_member(file, "min", cell->min[m]);
+        fputc(',', file);
+        json_number_member(file, "max", cell->max[m]);
+        fputc('}', file);
+    }
+    fputc('}', file);
+}
+
+static void json_row(const struct session *s, unsigned row, FILE *file)
+{
+    const struct row *bench = &all_rows[s->rows[row]];
+    bool first = true;
+    fputs(row == 0 ? "\n {" : ",\n {", file);
+    json_text_member(file, "name", bench->name);
+    fputc(',', file);
+    json_text_member(file, "program", bench->program);
+    fputc(',', file);
+    json_text_member(file, "arguments",
+                     s->options.quick ? bench->quick_arguments : bench->arguments);
+    fputs(",\"variants\":{", file);
+    for (unsigned v = 0; v < s->variant_count; v++) {
+        if (!variant_runs(&s->variants[v]))
+            continue;
+        fputs(first ? "\n  " : ",\n  ", file);
+        first = false;
+        json_cell(s, row, v, file);
+    }
+    fputs("}}", file);
+}
+
+bool json_write(const struct session *s, const char *path)
+{
+    FILE *file = file_open(path);
+    if (file == NULL)
+        return false;
+    fputs("{\n", file);
+    json_machine(s, file);
+    fputs("\"variants\":[", file);
+    for (unsigned v = 0; v < s->variant_count; v++)
+        json_variant(s, v, file);
+    fputs("],\n\"benches\":[", file);
+    for (unsigned row = 0; row < s->row_count; row++)
+        json_row(s, row, file);
+    fputs("],\n\"targets\":[", file);
+    for (unsigned i = 0; i < s->target_count; i++) {
+        fputs(i == 0 ? "\n {" : ",\n {", file);
+        json_text_member(file, "what", s->targets[i].what);
+        fputc(',', file);
+        json_text_member(file, "wanted", s->targets[i].wanted);
+        fputc(',', file);
+        json_text_member(file, "measured", s->targets[i].measured);
+        fputc(',', file);
+        json_text_member(file, "verdict", verdict_names[s->targets[i].verdict]);
+        fputc('}', file);
+    }
+    fputs("]\n}\n", file);
+    return file_close(file, path);
+}

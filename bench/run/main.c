@@ -1,0 +1,285 @@
+/*
+ * bench_runner: compares allocators on the benches that lie beside it.
+ *
+ *     bench_runner            all benches, glibc, hakmem and the packaged allocators
+ *     bench_runner --ab       hakmem against its header mode; files under build/ab
+ *     bench_runner --help     the options
+ *
+ * Every run is a process of its own with the allocator preloaded; runs are interleaved in random
+ * order. Exit status: 0, 1 on bad options or files that cannot be written, 2 if a cell failed.
+ */
+#include <errno.h>
+#include <fnmatch.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+static const char usage[] =
+    "usage: bench_runner [options]\n"
+    "  --rounds N            runs of each bench under each variant (7; 3 with --quick)\n"
+    "  --quick               shorter runs\n"
+    "  --only PATTERN        benches whose name contains or matches PATTERN; counts nothing\n"
+    "  --peers, --no-peers   with or without mimalloc, jemalloc, tcmalloc (with; --ab: without)\n"
+    "  --variant NAME=LIB.so another allocator, or another library for one of the variants\n"
+    "  --no-counts           no instructions and system calls\n"
+    "  --pin                 tie benches of one thread to one CPU\n"
+    "  --seed N              order of the runs (42)\n"
+    "  --timeout SECONDS     after which a run counts as hung (120)\n"
+    "  --csv FILE, --json FILE, --html FILE\n"
+    "  --ab                  glibc, hakmem, hakmem-header; writes samples.csv, summary.json and\n"
+    "                        report.html\n"
+    "  --out DIR             where --ab writes (build/ab)\n"
+    "  --list                the benches and their arguments\n";
+
+enum option_id {
+    OPTION_ROUNDS = 1,
+    OPTION_QUICK,
+    OPTION_ONLY,
+    OPTION_PEERS,
+    OPTION_NO_PEERS,
+    OPTION_VARIANT,
+    OPTION_NO_COUNTS,
+    OPTION_PIN,
+    OPTION_SEED,
+    OPTION_TIMEOUT,
+    OPTION_CSV,
+    OPTION_JSON,
+    OPTION_HTML,
+    OPTION_AB,
+    OPTION_OUT,
+    OPTION_LIST,
+    OPTION_HELP,
+};
+
+static const struct option option_table[] = {
+    {"rounds", required_argument, NULL, OPTION_ROUNDS},
+    {"quick", no_argument, NULL, OPTION_QUICK},
+    {"only", required_argument, NULL, OPTION_ONLY},
+    {"peers", no_argument, NULL, OPTION_PEERS},
+    {"no-peers", no_argument, NULL, OPTION_NO_PEERS},
+    {"variant", required_argument, NULL, OPTION_VARIANT},
+    {"no-counts", no_argument, NULL, OPTION_NO_COUNTS},
+    {"pin", no_argument, NULL, OPTION_PIN},
+    {"seed", required_argument, NULL, OPTION_SEED},
+    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
+    {"csv", required_argument, NULL, OPTION_CSV},
+    {"json", required_argument, NULL, OPTION_JSON},
+    {"html", required_argument, NULL, OPTION_HTML},
+    {"ab", no_argument, NULL, OPTION_AB},
+    {"out", required_argument, NULL, OPTION_OUT},
+    {"list", no_argument, NULL, OPTION_LIST},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+static struct session session; /* large: not on the stack */
+static const char *variant_definitions[MAX_VARIANTS];
+static unsigned variant_definition_count;
+
+_Noreturn static void usage_fail(const char *option, const char *value)
+{
+    fprintf(stderr, "bench_runner: %s %s is out of range\n%s", option, value, usage);
+    exit(1);
+}
+
+static uint64_t number_argument(const char *option, uint64_t min, uint64_t max)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long long value = strtoull(optarg, &end, 10);
+    if (errno != 0 || end == optarg || *end != '\0' || optarg[0] == '-' || value < min ||
+        value > max)
+        usage_fail(option, optarg);
+    return value;
+}
+
+_Noreturn static void rows_list(void)
+{
+    for (unsigned i = 0; i < all_row_count; i++)
+        printf("%-18s %s %s\n", all_rows[i].name, all_rows[i].program, all_rows[i].arguments);
+    exit(0);
+}
+
+/* Files and the rarer switches; see option_apply. */
+static void option_apply_more(int id, struct options *options)
+{
+    switch (id) {
+    case OPTION_PIN:
+        options->pin = true;
+        break;
+    case OPTION_SEED:
+        options->seed = number_argument("--seed", 1, UINT64_MAX);
+        break;
+    case OPTION_TIMEOUT:
+        options->timeout_s = (double)number_argument("--timeout", 1, 86400);
+        break;
+    case OPTION_CSV:
+        options->csv = optarg;
+        break;
+    case OPTION_JSON:
+        options->json = optarg;
+        break;
+    case OPTION_HTML:
+        options->html = optarg;
+        break;
+    case OPTION_OUT:
+        options->out = optarg;
+        break;
+    case OPTION_LIST:
+        rows_list();
+    case OPTION_HELP:
+        fputs(usage, stdout);
+        exit(0);
+    default:
+        fputs(usage, stderr);
+        exit(1);
+    }
+}
+
+static void option_apply(int id, struct options *options, int *peers)
+{
+    switch (id) {
+    case OPTION_ROUNDS:
+        options->rounds = (unsigned)number_argument("--rounds", 1, MAX_ROUNDS);
+        break;
+    case OPTION_QUICK:
+        options->quick = true;
+        break;
+    case OPTION_ONLY:
+        options->only = optarg;
+        options->probes = false;
+        break;
+    case OPTION_PEERS:
+        *peers = 1;
+        break;
+    case OPTION_NO_PEERS:
+        *peers = 0;
+        break;
+    case OPTION_VARIANT:
+        if (variant_definition_count == MAX_VARIANTS)
+            usage_fail("--variant", optarg);
+        variant_definitions[variant_definition_count++] = optarg;
+        break;
+    case OPTION_NO_COUNTS:
+        options->probes = false;
+        break;
+    case OPTION_AB:
+        options->ab = true;
+        break;
+    default:
+        option_apply_more(id, options);
+    }
+}
+
+static void options_read(struct options *options, int argc, char **argv)
+{
+    int id;
+    int peers = -1;
+    *options = (struct options){.probes = true, .seed = 42, .timeout_s = 120, .out = "build/ab"};
+    while ((id = getopt_long(argc, argv, "", option_table, NULL)) != -1)
+        option_apply(id, options, &peers);
+    if (optind < argc) {
+        fprintf(stderr, "bench_runner: what is '%s'?\n%s", argv[optind], usage);
+        exit(1);
+    }
+    options->peers = peers < 0 ? !options->ab : peers != 0;
+    if (options->rounds == 0)
+        options->rounds = options->quick ? 3 : 7;
+}
+
+static bool row_wanted(const struct row *row, const char *pattern)
+{
+    return pattern == NULL || strstr(row->name, pattern) != NULL ||
+           fnmatch(pattern, row->name, 0) == 0;
+}
+
+static void session_prepare(struct session *s)
+{
+    ssize_t length = readlink("/proc/self/exe", s->program_dir, sizeof s->program_dir - 1);
+    if (length <= 0) {
+        perror("bench_runner: /proc/self/exe");
+        exit(1);
+    }
+    s->program_dir[length] = '\0';
+    *strrchr(s->program_dir, '/') = '\0';
+    for (unsigned i = 0; i < all_row_count; i++)
+        if (row_wanted(&all_rows[i], s->options.only))
+            s->rows[s->row_count++] = i;
+    if (s->row_count == 0) {
+        fprintf(stderr, "bench_runner: no bench matches '%s'; see --list\n", s->options.only);
+        exit(1);
+    }
+    variants_find(s);
+    for (unsigned i = 0; i < variant_definition_count; i++)
+        if (!variant_add(s, variant_definitions[i]))
+            exit(1);
+}
+
+/* Makes a directory and those above it. */
+static bool directory_make(const char *path)
+{
+    char part[PATH_MAX];
+    snprintf(part, sizeof part, "%s", path);
+    for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(part, 0777);
+        *slash = '/';
+    }
+    if (mkdir(part, 0777) == 0 || errno == EEXIST)
+        return true;
+    fprintf(stderr, "bench_runner: %s: %s\n", path, strerror(errno));
+    return false;
+}
+
+static bool files_write(const struct session *s)
+{
+    const struct options *options = &s->options;
+    char path[PATH_MAX];
+    bool ok = true;
+    if (options->csv != NULL)
+        ok &= csv_write(s, options->csv);
+    if (options->json != NULL)
+        ok &= json_write(s, options->json);
+    if (options->html != NULL)
+        ok &= page_write(s, options->html);
+    if (!options->ab)
+        return ok;
+    if (!directory_make(options->out))
+        return false;
+    snprintf(path, sizeof path, "%s/samples.csv", options->out);
+    ok &= csv_write(s, path);
+    snprintf(path, sizeof path, "%s/summary.json", options->out);
+    ok &= json_write(s, path);
+    snprintf(path, sizeof path, "%s/report.html", options->out);
+    ok &= page_write(s, path);
+    printf("\nwrote samples.csv, summary.json and report.html to %s\n", options->out);
+    return ok;
+}
+
+static bool any_failed(const struct session *s)
+{
+    for (unsigned i = 0; i < s->sample_count; i++)
+        if (!s->samples[i].ok)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    options_read(&session.options, argc, argv);
+    session_prepare(&session);
+    launch_catch_interrupts();
+    measure_all(&session);
+    probes_run(&session);
+    cells_fill(&session);
+    targets_check(&session);
+    table_print(&session, stdout);
+    bool written = files_write(&session);
+    bool failed = any_failed(&session);
+    free(session.samples);
+    return !written ? 1 : failed ? 2 : session.interrupted ? 130 : 0;
+}

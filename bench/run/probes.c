@@ -1,0 +1,226 @@
+/*
+ * probes.c: figures that other tools count: instructions (binutils, valgrind) and system calls
+ * (strace).
+ *
+ * Counts do not depend on how busy the machine is, so each is taken once. A tool that is missing or
+ * fails leaves NAN, never zero.
+ *
+ * Pairs: bench_bulk under callgrind with 200 and with 100 rounds; the difference is free of
+ * start-up. The same under libnullmalloc.so gives loop, PLT and the null malloc's own instructions,
+ * which are known from its disassembly and are added back.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+enum { BULK_FEW = 100, BULK_MANY = 200, BULK_BLOCKS = 1000 };
+
+static struct launch_result result; /* large; one run at a time */
+
+static bool tool_run(const struct session *s, const char *const *argv, const char *preload,
+                     const char *environment)
+{
+    struct launch launch = {
+        .argv = argv,
+        .preload = preload,
+        .environment = environment,
+        .timeout_s = s->options.timeout_s,
+    };
+    launch_run(&launch, &result);
+    return result.ok;
+}
+
+/* The number after the first `key` in the output; NAN if there is none. */
+static double number_after(const char *text, const char *key)
+{
+    const char *found = strstr(text, key);
+    char *end = NULL;
+    if (found == NULL)
+        return NAN;
+    double value = strtod(found + strlen(key), &end);
+    return end == found + strlen(key) ? NAN : value;
+}
+
+static bool temporary_file(char *path, size_t path_bytes)
+{
+    const char *dir = getenv("TMPDIR");
+    snprintf(path, path_bytes, "%s/hakmem-bench.XXXXXX", dir == NULL ? "/tmp" : dir);
+    int fd = mkstemp(path);
+    if (fd < 0)
+        return false;
+    close(fd);
+    return true;
+}
+
+/* ---- instructions on the hit paths ---- */
+
+/* Instructions of a function's hit path; NAN, with the reason, if it has none. */
+static double hit_path_count(const struct session *s, const char *library, const char *function,
+                             char *reason)
+{
+    char script[2 * PATH_MAX];
+    if (!tree_file(s, "count_instructions.sh", script, sizeof script))
+        return NAN;
+    const char *const argv[] = {"bash", script, library, function, NULL};
+    if (!tool_run(s, argv, NULL, NULL)) {
+        snprintf(reason, REASON_BYTES, "%.*s", (int)strcspn(result.output, "\n"), result.output);
+        return NAN;
+    }
+    return number_after(result.output, ": ");
+}
+
+static void hit_paths_count(const struct session *s, const char *library, struct probe *probe)
+{
+    probe->malloc_instructions = hit_path_count(s, library, "malloc", probe->reason);
+    probe->free_instructions = hit_path_count(s, library, "free", probe->reason);
+}
+
+/* ---- instructions a pair ---- */
+
+static double callgrind_total(const char *path)
+{
+    char line[256];
+    double total = NAN;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return NAN;
+    while (isnan(total) && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, "totals:", 7) == 0)
+            total = number_after(line, "totals:");
+    fclose(file);
+    return total;
+}
+
+static double bulk_instructions(const struct session *s, const char *library, int rounds)
+{
+    char out[PATH_MAX];
+    char out_option[PATH_MAX + 32];
+    char program[2 * PATH_MAX];
+    char round_text[16];
+    if (!temporary_file(out, sizeof out))
+        return NAN;
+    snprintf(out_option, sizeof out_option, "--callgrind-out-file=%s", out);
+    snprintf(program, sizeof program, "%s/bench_bulk", s->program_dir);
+    snprintf(round_text, sizeof round_text, "%d", rounds);
+    const char *const argv[] = {
+        "valgrind", "--tool=callgrind", out_option, program, round_text, "1000", "64", NULL};
+    double total = tool_run(s, argv, library, NULL) ? callgrind_total(out) : NAN;
+    unlink(out);
+    return total;
+}
+
+/* Instructions of one malloc and one free with loop and PLT. */
+static double pair_instructions(const struct session *s, const char *library)
+{
+    double many = bulk_instructions(s, library, BULK_MANY);
+    if (isnan(many))
+        return NAN;
+    double few = bulk_instructions(s, library, BULK_FEW);
+    return (many - few) / ((BULK_MANY - BULK_FEW) * (double)BULK_BLOCKS);
+}
+
+/* Instructions of loop and PLT a pair. */
+static double loop_instructions(const struct session *s)
+{
+    char library[2 * PATH_MAX];
+    struct probe null = {.malloc_instructions = NAN};
+    if (!tree_file(s, "libnullmalloc.so", library, sizeof library))
+        return NAN;
+    hit_paths_count(s, library, &null);
+    return pair_instructions(s, library) - null.malloc_instructions - null.free_instructions;
+}
+
+/* ---- system calls ---- */
+
+/* A line of strace -c: "% time, seconds, usecs/call, calls, [errors], name". */
+static void strace_line_add(const char *line, struct probe *probe)
+{
+    char name[NAME_BYTES];
+    char last[NAME_BYTES] = "";
+    double percent, seconds, each;
+    unsigned long calls;
+    int fields =
+        sscanf(line, "%lf %lf %lf %lu %47s %47s", &percent, &seconds, &each, &calls, name, last);
+    if (fields < 5)
+        return;
+    const char *call = fields == 6 ? last : name;
+    if (strcmp(call, "total") == 0)
+        return;
+    if (strcmp(call, "futex") == 0) {
+        probe->futex_calls = (double)calls;
+        return;
+    }
+    probe->memory_calls += (double)calls;
+    size_t used = strlen(probe->note);
+    snprintf(probe->note + used, sizeof probe->note - used, "%s%s %lu", used > 0 ? ", " : "", call,
+             calls);
+}
+
+static void system_calls_count(const struct session *s, const char *library, struct probe *probe)
+{
+    char out[PATH_MAX];
+    char program[2 * PATH_MAX];
+    char preload[PATH_MAX + 16];
+    char line[256];
+    if (!temporary_file(out, sizeof out))
+        return;
+    snprintf(program, sizeof program, "%s/bench_mid_large_mt", s->program_dir);
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%s", library);
+    const char *const argv[] = {"strace",
+                                "-f",
+                                "-c",
+                                "-o",
+                                out,
+                                "-e",
+                                "trace=mmap,munmap,mprotect,madvise,mremap,brk,futex",
+                                "-E",
+                                preload,
+                                program,
+                                "8",
+                                "40000",
+                                "2048",
+                                "42",
+                                NULL};
+    FILE *file = tool_run(s, argv, NULL, NULL) ? fopen(out, "re") : NULL;
+    if (file != NULL) {
+        probe->futex_calls = 0; /* strace leaves out a call that was never made */
+        probe->memory_calls = 0;
+        while (fgets(line, sizeof line, file) != NULL)
+            strace_line_add(line, probe);
+        fclose(file);
+    }
+    unlink(out);
+}
+
+/* Only hakmem counts its mutexes; it says so at exit when asked to. */
+static void mutexes_count(const struct session *s, const char *library, struct probe *probe)
+{
+    char program[2 * PATH_MAX];
+    snprintf(program, sizeof program, "%s/bench_mid_large_mt", s->program_dir);
+    const char *const argv[] = {program, "8", "40000", "2048", "42", NULL};
+    if (tool_run(s, argv, library, "HAKMEM_LOCK_STATS=1"))
+        probe->mutex_acquisitions = number_after(result.output, "mutex acquisitions: ");
+}
+
+void probes_run(struct session *s)
+{
+    const struct probe none = {NAN, NAN, NAN, NAN, NAN, NAN, "", ""};
+    for (unsigned i = 0; i < MAX_VARIANTS; i++)
+        s->probes[i] = none;
+    if (!s->options.probes || launch_interrupted())
+        return;
+    double loop = loop_instructions(s);
+    for (unsigned i = 0; i < s->variant_count && !launch_interrupted(); i++) {
+        const struct variant *variant = &s->variants[i];
+        if (!variant_runs(variant))
+            continue;
+        if (variant->library[0] != '\0')
+            hit_paths_count(s, variant->library, &s->probes[i]);
+        s->probes[i].pair_instructions = pair_instructions(s, variant->library) - loop;
+        system_calls_count(s, variant->library, &s->probes[i]);
+        if (variant->kind == VARIANT_HAKMEM || variant->kind == VARIANT_OTHER)
+            mutexes_count(s, variant->library, &s->probes[i]);
+    }
+}

@@ -1,0 +1,210 @@
+/*
+ * runner.h: the types of bench_runner: benches, variants, samples, and what is made of them.
+ *
+ * Owner: main() holds one struct session; every module works on it. One thread.
+ *
+ * A figure that was not measured is NAN and is printed as `-` or null, never as zero.
+ * A new metric is one line of METRIC_TABLE; a new bench one line of the table in rows.c.
+ */
+#ifndef HAK_BENCH_RUNNER_H
+#define HAK_BENCH_RUNNER_H
+
+#include <limits.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum {
+    MAX_ROWS = 64,
+    MAX_VARIANTS = 16,
+    MAX_ROUNDS = 1000,
+    MAX_ARGUMENTS = 32,
+    NAME_BYTES = 48,
+    REASON_BYTES = 160,
+    OUTPUT_BYTES = 64 * 1024,
+};
+
+/* name in CSV and JSON, key in a bench's own JSON line ("" where the runner itself measures) */
+#define METRIC_TABLE(X)                                                                            \
+    X(METRIC_NS_PER_OP, "ns_per_op", "ns_per_op")                                                  \
+    X(METRIC_OPS, "ops", "ops")                                                                    \
+    X(METRIC_SECONDS, "seconds", "seconds")                                                        \
+    X(METRIC_PEAK_KB, "peak_rss_kb", "peak_rss_kb")                                                \
+    X(METRIC_AFTER_KB, "after_rss_kb", "after_rss_kb")                                             \
+    X(METRIC_HUGETLB_KB, "hugetlb_kb", "hugetlb_kb")                                               \
+    X(METRIC_BLOCKS_PER_S, "blocks_per_s", "blocks_per_s")                                         \
+    X(METRIC_MAXRSS_KB, "maxrss_kb", "")                                                           \
+    X(METRIC_MINOR_FAULTS, "minor_faults", "")                                                     \
+    X(METRIC_USER_S, "user_s", "")                                                                 \
+    X(METRIC_SYSTEM_S, "system_s", "")
+
+#define METRIC_ENUM(id, name, key) id,
+enum metric { METRIC_TABLE(METRIC_ENUM) METRIC_COUNT };
+
+struct metric_info {
+    const char *name, *key;
+};
+extern const struct metric_info metrics[METRIC_COUNT];
+
+enum row_flag {
+    ROW_MEMORY_ONLY = 1, /* its time means nothing: in no table of speeds */
+    ROW_ONE_THREAD = 2,  /* --pin ties it to one CPU */
+};
+
+struct row {
+    const char *name, *program;
+    const char *arguments, *quick_arguments;
+    unsigned flags;
+};
+extern const struct row all_rows[];
+extern const unsigned all_row_count;
+
+enum variant_kind {
+    VARIANT_GLIBC,  /* no preload: what ratios refer to */
+    VARIANT_HAKMEM, /* ours, what the targets are for */
+    VARIANT_PEER,   /* another allocator's package */
+    VARIANT_OTHER,  /* ours in another form, or the user's */
+};
+
+struct variant {
+    char name[NAME_BYTES];
+    char library[PATH_MAX]; /* "": none is preloaded */
+    enum variant_kind kind;
+    bool present;
+    bool wanted; /* in this run, if present */
+};
+
+/* One run of one bench under one variant. */
+struct sample {
+    unsigned row, variant, round;
+    bool ok;
+    char reason[REASON_BYTES]; /* why not ok */
+    double value[METRIC_COUNT];
+};
+
+/* All samples of one bench under one variant. */
+struct cell {
+    unsigned samples, failed;
+    char reason[REASON_BYTES]; /* of the first failure */
+    double median[METRIC_COUNT];
+    double min[METRIC_COUNT], max[METRIC_COUNT];
+};
+
+/* Counted by other tools, one set a variant; NAN where the tool is missing. */
+struct probe {
+    double malloc_instructions, free_instructions; /* from the disassembly */
+    double pair_instructions;                      /* from callgrind, 1000 mallocs, 1000 frees */
+    double futex_calls, memory_calls;              /* from strace */
+    double mutex_acquisitions;                     /* from HAKMEM_LOCK_STATS */
+    char reason[REASON_BYTES];                     /* of the disassembly, when it found no path */
+    char note[REASON_BYTES];                       /* system calls by name */
+};
+
+enum verdict { VERDICT_MET, VERDICT_MISSED, VERDICT_STATED, VERDICT_UNKNOWN };
+
+struct target {
+    char what[96];
+    char wanted[48];
+    char measured[1024];
+    enum verdict verdict;
+};
+
+enum { MAX_TARGETS = 16 };
+
+struct options {
+    unsigned rounds;
+    bool quick, ab, peers, pin, probes;
+    const char *only;
+    const char *csv, *json, *html, *out;
+    uint64_t seed;
+    double timeout_s;
+};
+
+struct session {
+    struct options options;
+    char program_dir[PATH_MAX]; /* where this program and the benches are */
+    unsigned rows[MAX_ROWS];    /* indices in all_rows */
+    unsigned row_count;
+    struct variant variants[MAX_VARIANTS];
+    unsigned variant_count;
+    struct sample *samples;
+    unsigned sample_count;
+    struct cell cells[MAX_ROWS][MAX_VARIANTS]; /* by position in rows */
+    struct probe probes[MAX_VARIANTS];
+    struct target targets[MAX_TARGETS];
+    unsigned target_count;
+    bool interrupted; /* Ctrl-C: what was measured so far is reported */
+};
+
+/* ---- variants.c ---- */
+void variants_find(struct session *s);
+/* "NAME=LIB.so"; replaces the variant of that name. */
+bool variant_add(struct session *s, const char *definition);
+/* Index, or -1 if it is absent or not in this run. */
+int variant_index(const struct session *s, const char *name);
+int variant_of_kind(const struct session *s, enum variant_kind kind);
+bool variant_runs(const struct variant *variant);
+
+/* ---- launch.c ---- */
+struct launch {
+    const char *const *argv;
+    const char *preload;     /* NULL: none */
+    const char *environment; /* "NAME=VALUE", or NULL */
+    double timeout_s;
+    bool pin;
+};
+
+struct launch_result {
+    bool ok;                   /* ended by itself with status 0 */
+    char reason[REASON_BYTES]; /* why not */
+    char output[OUTPUT_BYTES]; /* stdout and stderr */
+    long maxrss_kb, minor_faults;
+    double user_s, system_s;
+};
+void launch_run(const struct launch *launch, struct launch_result *result);
+/* Set by Ctrl-C. */
+bool launch_interrupted(void);
+void launch_catch_interrupts(void);
+
+/* ---- measure.c ---- */
+void measure_all(struct session *s);
+
+/* ---- stats.c ---- */
+double median_of(double *values, unsigned count); /* sorts */
+void cells_fill(struct session *s);
+/* Throughput of `variant` over that of `base`; NAN where either is missing. */
+double cell_speedup(const struct session *s, unsigned row, int variant, int base);
+/* The packaged peer with the highest throughput or the least peak memory; -1: none measured. */
+int best_peer(const struct session *s, unsigned row, enum metric metric);
+/* Of throughputs against base; base -1: the best peer of each bench. Counts the rows used. */
+double speedup_geomean(const struct session *s, int variant, int base, unsigned *used);
+/* NAN if this cell has none. */
+double cell_median(const struct session *s, unsigned row, int variant, enum metric metric);
+bool row_is_timed(const struct session *s, unsigned row);
+
+/* ---- probes.c ---- */
+void probes_run(struct session *s);
+
+/* ---- targets.c ---- */
+void targets_check(struct session *s);
+extern const char *const verdict_names[];
+
+/* ---- table.c, files.c, page.c ---- */
+void table_print(const struct session *s, FILE *out);
+bool csv_write(const struct session *s, const char *path);
+bool json_write(const struct session *s, const char *path);
+bool page_write(const struct session *s, const char *path);
+
+/* ---- machine.c ---- */
+struct machine {
+    char kernel[128], cpu[128], thp[64], hugepages[64], commit[64];
+    long cpus;
+};
+void machine_describe(const struct session *s, struct machine *machine);
+
+/* Finds a file beside this program or, a few levels up, in the source tree. */
+bool tree_file(const struct session *s, const char *name, char *path, size_t path_bytes);
+
+#endif

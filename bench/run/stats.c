@@ -1,0 +1,105 @@
+/*
+ * stats.c: what is made of the samples: medians, ratios, geometric means.
+ *
+ * Pure arithmetic over struct session; a figure without samples is NAN and spreads as such.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner.h"
+
+static int value_order(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double median_of(double *values, unsigned count)
+{
+    if (count == 0)
+        return NAN;
+    qsort(values, count, sizeof *values, value_order);
+    return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
+
+static void cell_metric_fill(struct session *s, unsigned row, unsigned variant, unsigned metric)
+{
+    static double values[MAX_ROUNDS];
+    struct cell *cell = &s->cells[row][variant];
+    unsigned count = 0;
+    for (unsigned i = 0; i < s->sample_count; i++) {
+        const struct sample *sample = &s->samples[i];
+        if (sample->row == row && sample->variant == variant && sample->ok &&
+            !isnan(sample->value[metric]))
+            values[count++] = sample->value[metric];
+    }
+    cell->median[metric] = median_of(values, count); /* which sorts them */
+    cell->min[metric] = count == 0 ? NAN : values[0];
+    cell->max[metric] = count == 0 ? NAN : values[count - 1];
+}
+
+void cells_fill(struct session *s)
+{
+    memset(s->cells, 0, sizeof s->cells);
+    for (unsigned i = 0; i < s->sample_count; i++) {
+        const struct sample *sample = &s->samples[i];
+        struct cell *cell = &s->cells[sample->row][sample->variant];
+        cell->samples += sample->ok;
+        if (!sample->ok && cell->failed++ == 0)
+            snprintf(cell->reason, sizeof cell->reason, "%s", sample->reason);
+    }
+    for (unsigned row = 0; row < s->row_count; row++)
+        for (unsigned variant = 0; variant < s->variant_count; variant++)
+            for (unsigned metric = 0; metric < METRIC_COUNT; metric++)
+                cell_metric_fill(s, row, variant, metric);
+}
+
+bool row_is_timed(const struct session *s, unsigned row)
+{
+    return (all_rows[s->rows[row]].flags & ROW_MEMORY_ONLY) == 0;
+}
+
+/* A cell with a failed run says so and takes no part in any comparison. */
+double cell_median(const struct session *s, unsigned row, int variant, enum metric metric)
+{
+    if (variant < 0 || s->cells[row][variant].failed > 0)
+        return NAN;
+    return s->cells[row][variant].median[metric];
+}
+
+double cell_speedup(const struct session *s, unsigned row, int variant, int base)
+{
+    if (!row_is_timed(s, row))
+        return NAN;
+    return cell_median(s, row, base, METRIC_NS_PER_OP) /
+           cell_median(s, row, variant, METRIC_NS_PER_OP);
+}
+
+int best_peer(const struct session *s, unsigned row, enum metric metric)
+{
+    int best = -1;
+    for (unsigned i = 0; i < s->variant_count; i++) {
+        if (s->variants[i].kind != VARIANT_PEER)
+            continue;
+        double value = cell_median(s, row, (int)i, metric);
+        if (!isnan(value) && (best < 0 || value < cell_median(s, row, best, metric)))
+            best = (int)i;
+    }
+    return best;
+}
+
+double speedup_geomean(const struct session *s, int variant, int base, unsigned *used)
+{
+    double log_sum = 0;
+    *used = 0;
+    for (unsigned row = 0; row < s->row_count; row++) {
+        int against = base >= 0 ? base : best_peer(s, row, METRIC_NS_PER_OP);
+        double speedup = cell_speedup(s, row, variant, against);
+        if (isnan(speedup))
+            continue;
+        log_sum += log(speedup);
+        (*used)++;
+    }
+    return *used == 0 ? NAN : exp(log_sum / *used);
+}

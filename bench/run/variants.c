@@ -1,0 +1,125 @@
+/*
+ * variants.c: the allocators that are compared, and where their libraries are.
+ *
+ * hakmem's libraries lie beside this program. A peer is looked for under the names that Debian's
+ * packages give it; one that is not found stays in the list as absent.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner.h"
+
+static const char *const system_dirs[] = {
+    "/usr/lib/x86_64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib",
+    "/usr/local/lib",
+};
+
+/* File names in order of preference. */
+static const struct peer {
+    const char *name;
+    const char *files[3];
+} peers[] = {
+    {"mimalloc", {"libmimalloc.so.2.0", "libmimalloc.so.2", "libmimalloc.so"}},
+    {"jemalloc", {"libjemalloc.so.2", "libjemalloc.so", NULL}},
+    {"tcmalloc", {"libtcmalloc_minimal.so.4", "libtcmalloc_minimal.so", NULL}},
+};
+
+enum {
+    PEER_COUNT = sizeof peers / sizeof peers[0],
+    PEER_FILES = sizeof peers[0].files / sizeof peers[0].files[0],
+    DIR_COUNT = sizeof system_dirs / sizeof system_dirs[0],
+};
+
+static bool library_at(const char *dir, const char *file, char *library)
+{
+    char path[2 * PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", dir, file);
+    return access(path, R_OK) == 0 && realpath(path, library) != NULL;
+}
+
+static struct variant *variant_new(struct session *s, const char *name, enum variant_kind kind)
+{
+    struct variant *variant = &s->variants[s->variant_count++];
+    snprintf(variant->name, sizeof variant->name, "%s", name);
+    variant->kind = kind;
+    return variant;
+}
+
+static void peer_find(struct session *s, const struct peer *peer)
+{
+    struct variant *variant = variant_new(s, peer->name, VARIANT_PEER);
+    variant->wanted = s->options.peers;
+    for (unsigned i = 0; i < PEER_FILES && peer->files[i] != NULL; i++)
+        for (unsigned dir = 0; dir < DIR_COUNT && !variant->present; dir++)
+            variant->present = library_at(system_dirs[dir], peer->files[i], variant->library);
+}
+
+void variants_find(struct session *s)
+{
+    struct variant *glibc = variant_new(s, "glibc", VARIANT_GLIBC);
+    glibc->present = glibc->wanted = true;
+    struct variant *hakmem = variant_new(s, "hakmem", VARIANT_HAKMEM);
+    hakmem->wanted = true;
+    hakmem->present = library_at(s->program_dir, "libhakmem.so", hakmem->library);
+    if (s->options.ab) {
+        struct variant *header = variant_new(s, "hakmem-header", VARIANT_OTHER);
+        header->wanted = true;
+        header->present = library_at(s->program_dir, "libhakmem-header.so", header->library);
+    }
+    for (unsigned i = 0; i < PEER_COUNT; i++)
+        peer_find(s, &peers[i]);
+}
+
+bool variant_add(struct session *s, const char *definition)
+{
+    const char *equals = strchr(definition, '=');
+    struct variant *variant = NULL;
+    if (equals == NULL || equals == definition || equals - definition >= NAME_BYTES) {
+        fprintf(stderr, "bench_runner: --variant wants NAME=LIB.so, not '%s'\n", definition);
+        return false;
+    }
+    size_t name_length = (size_t)(equals - definition);
+    for (unsigned i = 0; i < s->variant_count; i++)
+        if (strlen(s->variants[i].name) == name_length &&
+            strncmp(s->variants[i].name, definition, name_length) == 0)
+            variant = &s->variants[i];
+    if (variant == NULL && s->variant_count == MAX_VARIANTS) {
+        fprintf(stderr, "bench_runner: more than %d variants\n", MAX_VARIANTS);
+        return false;
+    }
+    if (variant == NULL) {
+        variant = variant_new(s, "", VARIANT_OTHER);
+        memcpy(variant->name, definition, name_length);
+    }
+    if (realpath(equals + 1, variant->library) == NULL) {
+        fprintf(stderr, "bench_runner: --variant %s: there is no such file\n", definition);
+        return false;
+    }
+    variant->present = variant->wanted = true;
+    return true;
+}
+
+bool variant_runs(const struct variant *variant)
+{
+    return variant->present && variant->wanted;
+}
+
+int variant_index(const struct session *s, const char *name)
+{
+    for (unsigned i = 0; i < s->variant_count; i++)
+        if (strcmp(s->variants[i].name, name) == 0 && variant_runs(&s->variants[i]))
+            return (int)i;
+    return -1;
+}
+
+int variant_of_kind(const struct session *s, enum variant_kind kind)
+{
+    for (unsigned i = 0; i < s->variant_count; i++)
+        if (s->variants[i].kind == kind && variant_runs(&s->variants[i]))
+            return (int)i;
+    return -1;
+}

@@ -1,0 +1,130 @@
+/*
+ * info: totals of the process, in glibc's forms.
+ *
+ * They are read while other threads run: each number is true of some moment, not all of one.
+ * Blocks in magazines count as used until they are flushed.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "front/guard.h"
+#include "front/heap.h"
+#include "hakmem.h"
+#include "segment/large.h"
+#include "segment/os.h"
+
+struct totals {
+    size_t page_bytes;  /* pages and spans in use */
+    size_t slot_bytes;  /* slots of them that are not free */
+    size_t free_slots;  /* slots of them that are free ... */
+    size_t free_bytes;  /* ... and their bytes */
+    size_t large_count; /* large blocks ... */
+    size_t large_bytes; /* ... and their bytes */
+    size_t dirty_bytes; /* free pages that still have memory */
+    size_t segments;    /* 2 MiB segments ever used */
+    size_t meta_bytes;  /* the allocator's own records */
+};
+
+static void totals_add_page(struct totals *totals, size_t page_idx)
+{
+    uintptr_t tag = hak_region_tag(page_idx);
+    const struct hak_page *page = hak_page_at(page_idx);
+    if (tag == HAK_TAG_LARGE) {
+        totals->large_count++;
+        totals->large_bytes += hak_large_bytes(hak_region_page_start(page_idx));
+    } else if (tag >= HAK_TAG_BINS) {
+        totals->page_bytes += HAK_PAGE_BYTES;
+        if (page->back == 0) {
+            size_t free_slots = hak_min(hak_page_free_count(page), page->slots);
+            totals->free_slots += free_slots;
+            totals->free_bytes += free_slots * page->slot_bytes;
+            totals->slot_bytes += (page->slots - free_slots) * page->slot_bytes;
+        }
+    }
+}
+
+static struct totals totals_read(void)
+{
+    struct totals totals = {0};
+    size_t pages = hak_region_pages();
+    for (size_t page_idx = 0; page_idx < pages; page_idx++) {
+        totals_add_page(&totals, page_idx);
+    }
+    totals.dirty_bytes = hak_dirty_bytes();
+    totals.segments = hak_arena_end();
+    totals.meta_bytes = hak_meta_used_bytes();
+    return totals;
+}
+
+struct mallinfo2 hak_mallinfo2(void)
+{
+    struct totals totals = totals_read();
+    struct mallinfo2 info = {0};
+    info.arena = totals.page_bytes + totals.dirty_bytes;
+    info.ordblks = totals.free_slots;
+    info.hblks = totals.large_count;
+    info.hblkhd = totals.large_bytes;
+    info.uordblks = totals.slot_bytes + totals.large_bytes;
+    info.fordblks = totals.free_bytes + totals.dirty_bytes;
+    info.keepcost = totals.dirty_bytes;
+    return info;
+}
+
+static int clamp_int(size_t value)
+{
+    return value > INT_MAX ? INT_MAX : (int)value;
+}
+
+struct mallinfo hak_mallinfo(void)
+{
+    struct mallinfo2 wide = hak_mallinfo2();
+    struct mallinfo info = {0};
+    info.arena = clamp_int(wide.arena);
+    info.ordblks = clamp_int(wide.ordblks);
+    info.hblks = clamp_int(wide.hblks);
+    info.hblkhd = clamp_int(wide.hblkhd);
+    info.uordblks = clamp_int(wide.uordblks);
+    info.fordblks = clamp_int(wide.fordblks);
+    info.keepcost = clamp_int(wide.keepcost);
+    return info;
+}
+
+void hak_malloc_stats(void)
+{
+    struct totals totals = totals_read();
+    char text[512];
+    int bytes = snprintf(text, sizeof text,
+                         "hakmem: in use %zu B in slots, %zu B in %zu large blocks\n"
+                         "hakmem: free %zu B in pages, %zu B in pages not given back yet\n"
+                         "hakmem: %zu segments of 2 MiB, %zu B of records, %llu foreign frees\n",
+                         totals.slot_bytes, totals.large_bytes, totals.large_count,
+                         totals.free_bytes, totals.dirty_bytes, totals.segments, totals.meta_bytes,
+                         (unsigned long long)hak_guard_count());
+    if (bytes > 0) {
+        hak_os_write_error(text, hak_min((size_t)bytes, sizeof text - 1));
+    }
+}
+
+int hak_malloc_info(int options, FILE *stream)
+{
+    if (options != 0) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct totals totals = totals_read();
+    int written =
+        fprintf(stream,
+                "<malloc version=\"1\">\n"
+                "<heap nr=\"0\">\n"
+                "<total type=\"fast\" count=\"%zu\" size=\"%zu\"/>\n"
+                "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n"
+                "<system type=\"current\" size=\"%zu\"/>\n"
+                "</heap>\n"
+                "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n"
+                "</malloc>\n",
+                totals.free_slots, totals.free_bytes, totals.large_count, totals.large_bytes,
+                totals.page_bytes + totals.large_bytes + totals.dirty_bytes,
+                totals.dirty_bytes / HAK_PAGE_BYTES, totals.dirty_bytes);
+    return written < 0 ? -1 : 0;
+}

@@ -1,0 +1,35 @@
+/*
+ * layout: what a block carries beside the user's bytes. Here: nothing.
+ *
+ * Purpose   the one header that the header mode replaces through the include path (compat/).
+ * Threads   inline parts of the fast paths; each works on the calling thread's heap.
+ */
+#ifndef HAK_LAYOUT_H
+#define HAK_LAYOUT_H
+
+#include "front/heap.h"
+
+/* Bytes of a slot that are not the user's. */
+#define HAK_LAYOUT_BYTES ((size_t)0)
+
+/* Finds the bin that serves a block of this heap. False: another owner, a large block, not ours. */
+static inline bool hak_layout_find(struct hak_heap *heap, const void *block, struct hak_bin **bin)
+{
+    size_t page_idx = ((uintptr_t)block - heap->arena_base) >> HAK_PAGE_SHIFT;
+    if (HAK_UNLIKELY(page_idx >= heap->arena_pages)) {
+        return false;
+    }
+    /* relaxed: who frees a block got it after its page's tag was set. */
+    uintptr_t tag = atomic_load_explicit(&heap->tags[page_idx], memory_order_relaxed);
+    *bin = (struct hak_bin *)tag;
+    return HAK_LIKELY((tag ^ (uintptr_t)heap) < sizeof heap->bins);
+}
+
+/* Marks a block on its way out. */
+static inline void hak_layout_mark(void *block, const struct hak_bin *bin)
+{
+    (void)block;
+    (void)bin;
+}
+
+#endif

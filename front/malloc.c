@@ -1,0 +1,195 @@
+/*
+ * malloc: the fast paths. Start reading here.
+ *
+ *   malloc   size → bin → its first block                  front/malloc.c   hak_malloc
+ *              empty  → blocks of a page's bitmap          front/refill.c   hak_heap_refill
+ *              no page → a page of a segment               front/shelf.c    hak_shelf_page
+ *                                                          segment/segment.c hak_pages_claim
+ *              above 64 KiB → pages of their own           segment/large.c  hak_large_alloc
+ *   free     address → tag → bin → its magazine            front/malloc.c   hak_free
+ *              full   → the older half to its pages        front/refill.c   hak_heap_flush
+ *              other owner → a buffer, then his bitmap     front/remote.c   hak_remote_free
+ *              large  → the pages go back                  segment/large.c  hak_large_free
+ *
+ * Synchronisation: a heap is its thread's alone, so neither path synchronises. A thread's first
+ * heap is a constant one with empty bins and no pages: no path asks whether it is initialised.
+ * What stands in a magazine is neither read nor written.
+ */
+#include <errno.h>
+#include <stdint.h>
+
+#include "front/guard.h"
+#include "front/layout.h"
+#include "front/take.h"
+#include "hakmem.h"
+#include "segment/large.h"
+
+/* Takes the bin's first block. There is one. */
+static inline void *bin_pop(struct hak_bin *bin)
+{
+    void **top = bin->top;
+    void *block = bin->first;
+    void *next = top[-1];
+    /* The compiler forgets what `top` was, and decrements it in memory: an instruction less. */
+    __asm__("" : "+m"(bin->top));
+    bin->top--;
+    bin->first = next;
+    hak_layout_mark(block, bin);
+    return block;
+}
+
+/* Puts a block on top. There is room. */
+static inline void bin_push(struct hak_bin *bin, void **top, void *block)
+{
+    top[1] = block;
+    bin->top = top + 1;
+    bin->first = block;
+}
+
+static void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+static HAK_NOINLINE void *malloc_refill(size_t bin_idx)
+{
+    struct hak_heap *heap = hak_heap_enter();
+    void *block = heap == NULL ? NULL : hak_heap_refill(heap, bin_idx);
+    if (heap != NULL) {
+        if (HAK_LIKELY(block != NULL)) {
+            hak_layout_mark(block, &heap->bins[bin_idx]);
+        }
+        hak_heap_leave(heap);
+    }
+    return HAK_LIKELY(block != NULL) ? block : out_of_memory();
+}
+
+HAK_NOINLINE void *hak_take_large(size_t size, size_t alignment)
+{
+    struct hak_heap *heap = hak_heap_enter();
+    void *block = heap == NULL ? NULL : hak_large_alloc(size, alignment);
+    if (heap != NULL && HAK_UNLIKELY(block == NULL)) {
+        /* Once more, after everything spare was given back. */
+        hak_heap_release_all(heap);
+        (void)hak_heap_trim();
+        block = hak_large_alloc(size, alignment);
+    }
+    if (heap != NULL) {
+        hak_heap_leave(heap);
+    }
+    return HAK_LIKELY(block != NULL) ? block : out_of_memory();
+}
+
+/* A small bin is empty; also the way of size zero. */
+static HAK_NOINLINE void *malloc_small_slow(size_t size)
+{
+    return malloc_refill(hak_class_bin(hak_max(size + HAK_LAYOUT_BYTES, 1)));
+}
+
+void *hak_take_bin(size_t bin_idx)
+{
+    struct hak_bin *bin = &hak_heap_self->bins[bin_idx];
+    if (HAK_UNLIKELY(bin->first == NULL)) {
+        return malloc_refill(bin_idx);
+    }
+    return bin_pop(bin);
+}
+
+static HAK_NOINLINE void *malloc_medium(size_t size)
+{
+    if (HAK_UNLIKELY(size > HAK_MEDIUM_MAX - HAK_LAYOUT_BYTES)) {
+        return hak_take_large(size, HAK_PAGE_BYTES);
+    }
+    return hak_take_bin(hak_medium_bins[(size + HAK_LAYOUT_BYTES - 1) >> HAK_MEDIUM_SHIFT]);
+}
+
+void *hak_malloc(size_t size)
+{
+    if (HAK_UNLIKELY(size > HAK_SMALL_MAX - HAK_LAYOUT_BYTES)) {
+        return malloc_medium(size); /* by table, or large */
+    }
+    size_t slot_bytes = (size + HAK_LAYOUT_BYTES + HAK_GRAIN - 1) & ~(HAK_GRAIN - 1);
+    char *bins = (char *)hak_heap_self;
+    struct hak_bin *bin = (struct hak_bin *)(void *)(bins + slot_bytes * 2);
+    void **top = bin->top;
+    void *block = bin->first;
+    if (HAK_UNLIKELY(block == NULL)) {
+        return malloc_small_slow(size); /* the bin is empty */
+    }
+    void *next = top[-1];
+    __asm__("" : "+m"(bin->top)); /* as in bin_pop() */
+    bin->top--;
+    bin->first = next;
+    hak_layout_mark(block, bin);
+    return block;
+}
+
+/* The magazine is full. */
+static HAK_NOINLINE void free_flush(void *block)
+{
+    struct hak_heap *heap = hak_heap_enter();
+    struct hak_bin *bin;
+    if (heap != NULL && hak_layout_find(heap, block, &bin)) {
+        size_t bin_idx = (size_t)(bin - heap->bins);
+        if (!hak_heap_make_room(heap, bin_idx)) {
+            hak_heap_flush(heap, bin_idx, (hak_bin_count(bin) + 1) / 2);
+        }
+        bin_push(bin, bin->top, block);
+    }
+    if (heap != NULL) {
+        hak_heap_leave(heap);
+    }
+}
+
+static HAK_NOINLINE void free_remote(void *block)
+{
+    struct hak_heap *heap = hak_heap_enter();
+    if (heap != NULL) {
+        hak_remote_free(heap, block);
+        hak_heap_leave(heap);
+    }
+}
+
+/* Not a block of this heap with room in its bin: find out what it is. */
+static HAK_NOINLINE void free_slow(void *block)
+{
+    if (block == NULL) {
+        return;
+    }
+    size_t page_idx = hak_region_page_idx(block);
+    if (page_idx >= hak_region_pages()) {
+        hak_guard_foreign(block);
+        return;
+    }
+    uintptr_t tag = hak_region_tag(page_idx);
+    struct hak_heap *heap = hak_heap_self;
+    if (tag - (uintptr_t)heap < sizeof heap->bins && hak_heap_is_real(heap)) {
+        if (heap->arena_pages <= page_idx) {
+            heap->arena_pages = hak_region_pages();
+            hak_free(block);
+        } else {
+            free_flush(block);
+        }
+    } else if (tag >= HAK_TAG_BINS) {
+        free_remote(block);
+    } else {
+        hak_large_free(block);
+    }
+}
+
+void hak_free(void *block)
+{
+    struct hak_heap *heap = hak_heap_self;
+    struct hak_bin *bin;
+    if (HAK_UNLIKELY(!hak_layout_find(heap, block, &bin))) {
+        free_slow(block); /* other owner, large, foreign or NULL */
+        return;
+    }
+    void **top = bin->top;
+    if (HAK_UNLIKELY(top == bin->limit)) {
+        free_slow(block); /* the magazine is full */
+        return;
+    }
+    bin_push(bin, top, block);
+}

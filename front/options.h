@@ -1,0 +1,45 @@
+/*
+ * options: what the environment may choose. One table makes the struct, the parser and the texts.
+ *
+ * Owner     read once at start, constant after.
+ * Errors    a value out of range or no number is named on standard error with its range, and the
+ *           default is used.
+ */
+#ifndef HAK_OPTIONS_H
+#define HAK_OPTIONS_H
+
+#include "hak_base.h"
+
+/* X(field, name, old name or NULL, default, minimum, maximum, unit, help) */
+#define HAK_OPTIONS(X)                                                                             \
+    X(arena_gib, "HAKMEM_ARENA_GIB", NULL, 0, 1, 65536, "GiB",                                     \
+      "address space to reserve; without it four times the physical memory")                       \
+    X(arena_mb_init, "HAKMEM_ARENA_MB_INIT", "HAKMEM_POOL_TLS_ARENA_MB_INIT", 2, 1, 1024, "MiB",   \
+      "first commit step of the arena")                                                            \
+    X(arena_mb_max, "HAKMEM_ARENA_MB_MAX", "HAKMEM_POOL_TLS_ARENA_MB_MAX", 64, 1, 4096, "MiB",     \
+      "largest commit step of the arena")                                                          \
+    X(arena_growth_levels, "HAKMEM_ARENA_GROWTH_LEVELS", "HAKMEM_POOL_TLS_ARENA_GROWTH_LEVELS", 8, \
+      0, 16, "doublings", "how often the commit step doubles at most")                             \
+    X(tiny_max_class, "HAKMEM_TINY_MAX_CLASS", NULL, 7, 5, 7, "5 or 7",                            \
+      "largest class of the Tiny tier: 5 ends it at 256 bytes, 7 at 1024")                         \
+    X(smallmid_enable, "HAKMEM_SMALLMID_ENABLE", NULL, 1, 0, 1, "0 or 1",                          \
+      "a tier of its own between Tiny and 4 KiB")                                                  \
+    X(prewarm, "HAKMEM_PREWARM", NULL, 0, 0, 1, "0 or 1",                                          \
+      "fill a new thread's magazines of 8 to 52 KiB before its first allocation")                  \
+    X(purge_decay_ms, "HAKMEM_PURGE_DECAY_MS", NULL, 100, 0, 3600000, "ms",                        \
+      "how long free memory is kept before it goes back to the system")                            \
+    X(purge_thread, "HAKMEM_PURGE_THREAD", NULL, 0, 0, 1, "0 or 1",                                \
+      "a thread that gives free memory back while the program idles")
+
+struct hak_options {
+#define HAK_OPTION_FIELD(field, ...) uint64_t field;
+    HAK_OPTIONS(HAK_OPTION_FIELD)
+#undef HAK_OPTION_FIELD
+};
+
+extern HAK_HIDDEN struct hak_options hak_options;
+
+/* Reads the environment; called once at start. Allocates nothing. */
+void hak_options_read(void);
+
+#endif

@@ -1,0 +1,174 @@
+/*
+ * refill: blocks go from pages to magazines and back, by runs.
+ */
+#include <string.h>
+
+#include "front/heap.h"
+
+/* A magazine doubles at every second refill or flush, up to its class's bound ... */
+#define MISSES_TO_GROW 2
+/* ... and as long as all magazines of the heap together could not hold more than this. */
+#define HEAP_MAGAZINE_BYTES (2 * HAK_MIB)
+
+static void bin_set_count(struct hak_bin *bin, size_t count)
+{
+    bin->top = bin->base + count;
+    bin->first = *bin->top;
+}
+
+/* Puts the bin's blocks into a magazine of `capacity` blocks. */
+static bool magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t capacity)
+{
+    struct hak_bin *bin = &heap->bins[bin_idx];
+    struct hak_shelf *shelf = &heap->shelves[bin_idx];
+    size_t slot_bytes = hak_classes[bin_idx].geometry.slot_bytes;
+    size_t count = hak_bin_count(bin);
+    HAK_ASSERT(count <= capacity);
+    void **base = hak_meta_take(&heap->meta, (capacity + (size_t)1) * sizeof(void *));
+    if (base == NULL) {
+        return false;
+    }
+    if (shelf->capacity != 0) {
+        memcpy(base, bin->base, (count + 1) * sizeof(void *));
+        hak_meta_give(&heap->meta, bin->base, (shelf->capacity + (size_t)1) * sizeof(void *));
+    }
+    heap->magazine_bytes += (capacity - (size_t)shelf->capacity) * slot_bytes;
+    shelf->capacity = capacity;
+    bin->base = base;
+    bin->limit = base + capacity;
+    bin_set_count(bin, count);
+    return true;
+}
+
+static bool magazine_grow(struct hak_heap *heap, size_t bin_idx)
+{
+    const struct hak_class *class = &hak_classes[bin_idx];
+    struct hak_shelf *shelf = &heap->shelves[bin_idx];
+    if (shelf->capacity == 0) {
+        return magazine_replace(heap, bin_idx, class->first_capacity);
+    }
+    if (++shelf->misses < MISSES_TO_GROW || shelf->capacity >= class->max_capacity) {
+        return false;
+    }
+    shelf->misses = 0;
+    uint16_t capacity = (uint16_t)(shelf->capacity * 2 + 1);
+    size_t more_bytes = (capacity - (size_t)shelf->capacity) * class->geometry.slot_bytes;
+    return heap->magazine_bytes + more_bytes <= HEAP_MAGAZINE_BYTES &&
+           magazine_replace(heap, bin_idx, capacity);
+}
+
+bool hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)
+{
+    heap->shelves[bin_idx].idle = false;
+    return magazine_grow(heap, bin_idx);
+}
+
+/* A page with free slots; when memory is out, once more after everything spare was given back. */
+static struct hak_page *page_find(struct hak_heap *heap, size_t bin_idx)
+{
+    struct hak_page *page = hak_shelf_page(heap, bin_idx);
+    if (HAK_UNLIKELY(page == NULL)) {
+        (void)hak_heap_trim();
+        hak_heap_release_all(heap);
+        page = hak_shelf_page(heap, bin_idx);
+    }
+    return page;
+}
+
+/* Fills an empty bin with up to `count` blocks of one page. */
+static bool bin_fill(struct hak_heap *heap, size_t bin_idx, size_t count)
+{
+    struct hak_page *page = page_find(heap, bin_idx);
+    if (HAK_UNLIKELY(page == NULL)) {
+        return false;
+    }
+    struct hak_bin *bin = &heap->bins[bin_idx];
+    count = hak_min(count, hak_page_free_count(page));
+    hak_page_take(page, bin->base + count, (uint32_t)count);
+    bin_set_count(bin, count);
+    return true;
+}
+
+void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
+{
+    struct hak_bin *bin = &heap->bins[bin_idx];
+    struct hak_shelf *shelf = &heap->shelves[bin_idx];
+    if (bin->first == NULL) {
+        shelf->idle = false;
+        (void)magazine_grow(heap, bin_idx);
+        if (shelf->capacity == 0) {
+            return NULL;
+        }
+        if (!bin_fill(heap, bin_idx, (shelf->capacity + (size_t)1) / 2)) {
+            return NULL;
+        }
+    }
+    void *block = bin->first;
+    bin_set_count(bin, hak_bin_count(bin) - 1);
+    return block;
+}
+
+void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
+{
+    struct hak_bin *bin = &heap->bins[bin_idx];
+    if (count == 0) {
+        return;
+    }
+    void **oldest = bin->base + 1;
+    size_t left = hak_bin_count(bin) - count;
+    for (size_t done = 0; done < count;) {
+        struct hak_page *page = hak_page_of(oldest[done]);
+        done += hak_page_give(page, oldest + done, count - done);
+        hak_shelf_freed(heap, page);
+    }
+    memmove(oldest, oldest + count, left * sizeof(void *));
+    bin_set_count(bin, left);
+}
+
+void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks)
+{
+    struct hak_shelf *shelf = &heap->shelves[bin_idx];
+    blocks = hak_min(blocks, hak_classes[bin_idx].max_capacity);
+    uint16_t capacity = (uint16_t)(hak_power_of_two_up(blocks + 1) - 1);
+    if (heap->bins[bin_idx].first == NULL &&
+        (shelf->capacity >= capacity || magazine_replace(heap, bin_idx, capacity))) {
+        (void)bin_fill(heap, bin_idx, blocks);
+    }
+}
+
+/* What was not missed since the last tick gives half of its blocks back, and shrinks. */
+static void bin_idle(struct hak_heap *heap, size_t bin_idx)
+{
+    struct hak_shelf *shelf = &heap->shelves[bin_idx];
+    size_t count = hak_bin_count(&heap->bins[bin_idx]);
+    if (shelf->idle && count > 0) {
+        hak_heap_flush(heap, bin_idx, (count + 1) / 2);
+        uint16_t half = shelf->capacity / 2;
+        if (half >= hak_classes[bin_idx].first_capacity && count / 2 <= half) {
+            (void)magazine_replace(heap, bin_idx, half);
+        }
+    }
+    shelf->idle = true;
+}
+
+/* Partial pages that one tidying looks at: it must not become noticeable. */
+#define SWEEP_PAGES 512
+
+void hak_heap_tidy(struct hak_heap *heap)
+{
+    hak_remote_flush(heap);
+    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+        bin_idle(heap, bin_idx);
+    }
+    hak_shelf_sweep(heap, SWEEP_PAGES);
+}
+
+void hak_heap_release_all(struct hak_heap *heap)
+{
+    hak_remote_flush(heap);
+    hak_remote_drain(heap, false);
+    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+        hak_heap_flush(heap, bin_idx, hak_bin_count(&heap->bins[bin_idx]));
+    }
+    hak_shelf_sweep(heap, SIZE_MAX);
+}

@@ -1,0 +1,91 @@
+/*
+ * remote: blocks that belong to another heap.
+ *
+ * They are gathered in a small table, one entry a bitmap word, and an entry becomes one
+ * atomic_fetch_or when another word needs its place or when the table holds too many bytes.
+ * The protocol with the owner stands in segment/page.h.
+ */
+#include "front/heap.h"
+
+/* What a heap may hold back of other heaps' blocks. */
+#define REMOTE_BYTES_MAX (128 * HAK_KIB)
+
+static size_t entry_idx(const struct hak_page *page, size_t word_idx)
+{
+    return (hak_page_idx(page) * 7 + word_idx) % HAK_REMOTE_ENTRIES;
+}
+
+/* Hands a page to its owner, who wants to know of it. PENDING is ours, so is the link. */
+static void owner_notify(struct hak_heap *owner, struct hak_page *page)
+{
+    /* relaxed: the CAS decides. */
+    struct hak_page *head = atomic_load_explicit(&owner->pending, memory_order_relaxed);
+    do {
+        /* relaxed: published by the CAS. */
+        atomic_store_explicit(&page->pending_next, head, memory_order_relaxed);
+        /* seq_cst: release for the link; and before the load of `state`: an owner that becomes an
+         * orphan writes its state first and looks at its list after that. */
+    } while (!atomic_compare_exchange_weak_explicit(&owner->pending, &head, page,
+                                                    memory_order_seq_cst, memory_order_relaxed));
+    /* seq_cst: see above. */
+    if (atomic_load_explicit(&owner->state, memory_order_seq_cst) == HAK_HEAP_ORPHAN) {
+        hak_remote_help(owner);
+    }
+}
+
+static void entry_flush(struct hak_remote_entry *entry)
+{
+    struct hak_page *page = entry->page;
+    uintptr_t owner = hak_page_free_remote(page, entry->word_idx, entry->bits);
+    entry->page = NULL;
+    entry->bits = 0;
+    if (owner != 0) {
+        owner_notify((struct hak_heap *)owner, page);
+    }
+}
+
+void hak_remote_flush(struct hak_heap *heap)
+{
+    if (heap->remote_bytes == 0) {
+        return;
+    }
+    heap->remote_bytes = 0;
+    for (size_t i = 0; i < HAK_REMOTE_ENTRIES; i++) {
+        if (heap->remote[i].page != NULL) {
+            entry_flush(&heap->remote[i]);
+        }
+    }
+}
+
+void hak_remote_free(struct hak_heap *heap, void *block)
+{
+    struct hak_page *page = hak_page_of(block);
+    int64_t slot = hak_page_slot(page, block);
+    HAK_CHECK(slot >= 0, "hakmem: free of a pointer inside a block");
+    size_t word_idx = (size_t)slot / 64;
+    struct hak_remote_entry *entry = &heap->remote[entry_idx(page, word_idx)];
+    if (entry->page != page || entry->word_idx != word_idx) {
+        if (entry->page != NULL) {
+            entry_flush(entry);
+        }
+        entry->page = page;
+        entry->word_idx = (uint32_t)word_idx;
+    }
+    uint64_t bit = (uint64_t)1 << (slot % 64);
+    HAK_CHECK((entry->bits & bit) == 0, "hakmem: free of a block that is already free");
+    entry->bits |= bit;
+    heap->remote_bytes += page->slot_bytes;
+    if (heap->remote_bytes > REMOTE_BYTES_MAX) {
+        hak_remote_flush(heap);
+    }
+}
+
+void hak_remote_help(struct hak_heap *heap)
+{
+    /* seq_cst: after the push or the change to ORPHAN that the caller has made. */
+    while (atomic_load_explicit(&heap->pending, memory_order_seq_cst) != NULL &&
+           hak_heap_hold(heap)) {
+        hak_remote_drain(heap, true);
+        hak_heap_let_go(heap);
+    }
+}

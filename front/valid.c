@@ -1,0 +1,62 @@
+/*
+ * valid: the walker over the calling thread's heap, for tests.
+ */
+#include "front/heap.h"
+
+static bool bin_is_valid(const struct hak_heap *heap, size_t bin_idx)
+{
+    const struct hak_bin *bin = &heap->bins[bin_idx];
+    const struct hak_shelf *shelf = &heap->shelves[bin_idx];
+    if (shelf->capacity == 0) {
+        return bin->first == NULL && bin->top == bin->limit;
+    }
+    if (bin->limit != bin->base + shelf->capacity || bin->top < bin->base ||
+        bin->top > bin->limit || bin->first != *bin->top || *bin->base != NULL) {
+        return false;
+    }
+    for (void **at = bin->base + 1; at <= bin->top; at++) {
+        const struct hak_page *page = hak_page_of(*at);
+        if (page->bin_idx != bin_idx || hak_page_slot(page, *at) < 0 ||
+            hak_region_tag(hak_region_page_idx(*at)) != (uintptr_t)bin) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool list_is_valid(const struct hak_heap *heap, const struct hak_page *page, size_t bin_idx,
+                          uint8_t list, size_t *count)
+{
+    const struct hak_page *prev = NULL;
+    for (; page != NULL; prev = page, page = page->next) {
+        /* relaxed: owner and ACTIVE change by the calling thread only. */
+        uintptr_t word = atomic_load_explicit(&page->word, memory_order_relaxed);
+        if (page->prev != prev || page->list != list || page->bin_idx != bin_idx ||
+            (word & ~(uintptr_t)HAK_PAGE_FLAGS) != (uintptr_t)heap ||
+            (word & HAK_PAGE_ACTIVE) == 0 || !hak_page_is_valid(page) ||
+            (list == HAK_LIST_FULL && hak_page_free_count(page) != 0)) {
+            return false;
+        }
+        ++*count;
+    }
+    return true;
+}
+
+bool hak_heap_is_valid(void)
+{
+    const struct hak_heap *heap = hak_heap_self;
+    size_t pages = 0;
+    if (!hak_heap_is_real(heap)) {
+        return true;
+    }
+    for (size_t bin_idx = 0; bin_idx < HAK_BINS; bin_idx++) {
+        const struct hak_shelf *shelf = &heap->shelves[bin_idx];
+        if (!bin_is_valid(heap, bin_idx) ||
+            !list_is_valid(heap, shelf->partial_head, bin_idx, HAK_LIST_PARTIAL, &pages) ||
+            !list_is_valid(heap, shelf->full_head, bin_idx, HAK_LIST_FULL, &pages)) {
+            return false;
+        }
+    }
+    /* relaxed: this thread is the writer. */
+    return pages == atomic_load_explicit(&heap->page_count, memory_order_relaxed);
+}

@@ -1,0 +1,72 @@
+/*
+ * hak_base: the few words that every layer shares.
+ *
+ * Purpose   compiler hints, checks that stay in release builds, arithmetic on powers of two.
+ * Threads   everything here is pure, except hak_fatal(), which any thread may call.
+ */
+#ifndef HAK_BASE_H
+#define HAK_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HAK_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define HAK_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define HAK_NOINLINE __attribute__((noinline))
+#define HAK_COLD __attribute__((cold, noinline))
+#define HAK_HIDDEN __attribute__((visibility("hidden")))
+
+/* The unit that two cores do not want to share. */
+#define HAK_CACHE_LINE 64
+#define HAK_CACHE_ALIGNED _Alignas(HAK_CACHE_LINE)
+
+#define HAK_KIB ((size_t)1024)
+#define HAK_MIB (HAK_KIB * 1024)
+#define HAK_GIB (HAK_MIB * 1024)
+
+/* Writes `message` and a newline to standard error in one call, then aborts. Allocates nothing. */
+_Noreturn void hak_fatal(const char *message);
+
+/* A check that stays in release builds; for slow paths only. */
+#define HAK_CHECK(condition, message) (HAK_LIKELY(condition) ? (void)0 : hak_fatal(message))
+
+#ifdef HAK_DEBUG
+#define HAK_ASSERT(condition) HAK_CHECK(condition, "hakmem: assertion failed: " #condition)
+#else
+#define HAK_ASSERT(condition) ((void)sizeof(condition))
+#endif
+
+/* `alignment` is a power of two here and below. The sum must not overflow. */
+static inline size_t hak_align_up(size_t value, size_t alignment)
+{
+    return (value + alignment - 1) & ~(alignment - 1);
+}
+
+static inline size_t hak_align_down(size_t value, size_t alignment)
+{
+    return value & ~(alignment - 1);
+}
+
+static inline bool hak_is_power_of_two(size_t value)
+{
+    return value != 0 && (value & (value - 1)) == 0;
+}
+
+static inline size_t hak_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t hak_max(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The smallest power of two that is not below `value`, for 1 <= value <= 2^63. */
+static inline size_t hak_power_of_two_up(size_t value)
+{
+    return value <= 1 ? 1 : (size_t)1 << (64 - __builtin_clzll(value - 1));
+}
+
+#endif

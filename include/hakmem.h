@@ -1,0 +1,94 @@
+/*
+ * hakmem: a header-less malloc for Linux.
+ *
+ * Purpose   the public interface under the `hak_` prefix. libhakmem.so also exports the
+ *           plain C names, so that LD_PRELOAD or linking puts a whole program on it.
+ * Threads   every function may be called from any thread at any time, and in the child
+ *           of a fork. None is async-signal-safe.
+ * Errors    functions that return a block return NULL and set errno to ENOMEM when the
+ *           size is above PTRDIFF_MAX, a product overflows, or memory is out. Freeing
+ *           never changes errno.
+ * Alignment every block is aligned to 16 bytes at least.
+ */
+#ifndef HAKMEM_H
+#define HAKMEM_H
+
+#include <malloc.h> /* struct mallinfo, struct mallinfo2 */
+#include <stddef.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HAK_PUBLIC __attribute__((visibility("default")))
+#define HAK_ALLOC_SIZE(...) __attribute__((malloc, alloc_size(__VA_ARGS__), warn_unused_result))
+
+/* A block of at least `size` bytes; zero gives a block of its own that holds nothing. */
+HAK_PUBLIC void *hak_malloc(size_t size) HAK_ALLOC_SIZE(1);
+
+/* A block of `count` times `size` bytes, all zero. */
+HAK_PUBLIC void *hak_calloc(size_t count, size_t size) HAK_ALLOC_SIZE(1, 2);
+
+/*
+ * Resizes a block and keeps its first bytes. Within hak_malloc_usable_size() it never
+ * moves. On failure the old block stays whole. NULL allocates; size zero frees the block
+ * and returns a new one of zero size.
+ */
+HAK_PUBLIC void *hak_realloc(void *block, size_t size)
+    __attribute__((alloc_size(2), warn_unused_result));
+
+/* hak_realloc() to `count` times `size` bytes, with the product checked (OpenBSD). */
+HAK_PUBLIC void *hak_reallocarray(void *block, size_t count, size_t size)
+    __attribute__((alloc_size(2, 3), warn_unused_result));
+
+/* Gives a block back. NULL is nothing. A pointer that is not ours is left alone and counted. */
+HAK_PUBLIC void hak_free(void *block);
+
+/* C23 forms. The block's own address decides where it goes; sizes are hints. */
+HAK_PUBLIC void hak_free_sized(void *block, size_t size);
+HAK_PUBLIC void hak_free_aligned_sized(void *block, size_t alignment, size_t size);
+
+/* The free() of SunOS, which old programs still import. */
+HAK_PUBLIC void hak_cfree(void *block);
+
+/*
+ * Aligned blocks. `alignment` is a power of two, in bytes. hak_posix_memalign() returns
+ * EINVAL for an alignment that is not, or is no multiple of sizeof(void *); the other two
+ * return NULL and set errno to EINVAL.
+ */
+HAK_PUBLIC void *hak_aligned_alloc(size_t alignment, size_t size) HAK_ALLOC_SIZE(2);
+HAK_PUBLIC void *hak_memalign(size_t alignment, size_t size) HAK_ALLOC_SIZE(2);
+HAK_PUBLIC int hak_posix_memalign(void **block, size_t alignment, size_t size)
+    __attribute__((warn_unused_result));
+
+/* Blocks aligned to the kernel's page; hak_pvalloc() also rounds the size up to it. */
+HAK_PUBLIC void *hak_valloc(size_t size) HAK_ALLOC_SIZE(1);
+HAK_PUBLIC void *hak_pvalloc(size_t size) __attribute__((malloc, warn_unused_result));
+
+/* Bytes that the caller may use in a live block, at least those asked for; 0 for NULL. */
+HAK_PUBLIC size_t hak_malloc_usable_size(const void *block);
+
+/*
+ * Gives free memory back to the system now: the calling thread's caches, what ended
+ * threads left, and free pages. Other threads are asked to do so at their next slow path.
+ * `pad_bytes` is kept for compatibility. Returns 1 when memory was given back, else 0.
+ */
+HAK_PUBLIC int hak_malloc_trim(size_t pad_bytes);
+
+/* Totals of the whole process, in bytes; see mallinfo(3). */
+HAK_PUBLIC struct mallinfo hak_mallinfo(void);
+HAK_PUBLIC struct mallinfo2 hak_mallinfo2(void);
+
+/* Writes the totals to standard error, or as XML to `stream` (`options` is 0, else EINVAL). */
+HAK_PUBLIC void hak_malloc_stats(void);
+HAK_PUBLIC int hak_malloc_info(int options, FILE *stream);
+
+/* Accepts every parameter of mallopt(3) and returns 1; none has a meaning here. */
+HAK_PUBLIC int hak_mallopt(int parameter, int value);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

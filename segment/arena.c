@@ -1,0 +1,203 @@
+/*
+ * arena: reservation, commit steps and the end that moves up.
+ */
+#include "segment/arena.h"
+
+#include "segment/meta.h"
+#include "segment/os.h"
+#include "segment/page.h"
+#include "segment/segment.h"
+
+#define ARENA_MIN_BYTES (8 * HAK_MIB)
+#define ARENA_MAX_BYTES (64 * 1024 * HAK_GIB)
+/* Metadata is at most 1 KiB of bitmaps a 64 KiB page of 16-byte blocks, heaps and magazines. */
+#define META_SHARE 16
+#define META_MIN_BYTES (2 * HAK_MIB)
+
+struct hak_arena hak_arena;
+
+static size_t reserve_goal(const struct hak_arena_config *config)
+{
+    size_t limit = hak_os_address_limit_bytes();
+    size_t bytes = config->reserve_bytes;
+    if (bytes == 0) {
+        bytes = hak_power_of_two_up(hak_os_physical_bytes()) * 4;
+        bytes = hak_max(bytes, 64 * HAK_GIB);
+    }
+    if (limit != SIZE_MAX) {
+        /* The program's own mappings and thread stacks need room too. */
+        bytes = hak_min(bytes, hak_align_up(limit / 2, HAK_SEGMENT_BYTES));
+    }
+    return hak_max(hak_min(bytes, ARENA_MAX_BYTES), ARENA_MIN_BYTES);
+}
+
+struct table_layout {
+    size_t tags, pages, segments, maps, meta, meta_bytes, total_bytes;
+};
+
+/* The tables lie behind each other, each at a boundary of kernel pages. */
+static struct table_layout table_layout_of(size_t segments)
+{
+    size_t os_page = hak_os_page_bytes();
+    size_t groups = (segments + HAK_GROUP_SEGMENTS - 1) / HAK_GROUP_SEGMENTS;
+    struct table_layout at = {0};
+    at.tags = 0;
+    at.pages = hak_align_up(segments * HAK_SEGMENT_PAGES * sizeof(uintptr_t), os_page);
+    at.segments =
+        at.pages + hak_align_up(segments * HAK_SEGMENT_PAGES * sizeof(struct hak_page), os_page);
+    at.maps = at.segments + hak_align_up(segments * sizeof(struct hak_segment), os_page);
+    at.meta = at.maps + hak_align_up(groups * sizeof(struct hak_segment_maps), os_page);
+    at.meta_bytes = hak_max(segments * HAK_SEGMENT_BYTES / META_SHARE, META_MIN_BYTES);
+    at.total_bytes = at.meta + at.meta_bytes;
+    return at;
+}
+
+/* One attempt at a size; both reservations or none. */
+static bool reserve_bytes(size_t bytes)
+{
+    size_t segments = bytes / HAK_SEGMENT_BYTES;
+    struct table_layout at = table_layout_of(segments);
+    char *base = hak_os_reserve(bytes, bytes >= 4 * HAK_GIB ? HAK_GIB : HAK_SEGMENT_BYTES);
+    if (base == NULL) {
+        return false;
+    }
+    char *tables = hak_os_reserve(at.total_bytes, HAK_PAGE_BYTES);
+    if (tables == NULL) {
+        hak_os_unreserve(base, bytes);
+        return false;
+    }
+    hak_arena.base = base;
+    hak_arena.max_segments = segments;
+    hak_arena.pages = (struct hak_page *)(void *)(tables + at.pages);
+    hak_arena.segments = (struct hak_segment *)(void *)(tables + at.segments);
+    hak_arena.maps = (struct hak_segment_maps *)(void *)(tables + at.maps);
+    hak_region_init((uintptr_t)base, (_Atomic(uintptr_t) *)(void *)(tables + at.tags),
+                    segments * HAK_SEGMENT_PAGES);
+    hak_meta_init(tables + at.meta, at.meta_bytes);
+    return true;
+}
+
+bool hak_arena_init(const struct hak_arena_config *config)
+{
+    hak_arena.config = *config;
+    size_t bytes = hak_align_down(reserve_goal(config), HAK_SEGMENT_BYTES);
+    while (!reserve_bytes(bytes)) {
+        bytes = hak_align_down(bytes / 2, HAK_SEGMENT_BYTES);
+        if (bytes < ARENA_MIN_BYTES) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Commits the part of a table that describes segments `from` to `to`. */
+static bool table_commit(void *table, size_t entry_bytes, size_t from, size_t to)
+{
+    size_t os_page = hak_os_page_bytes();
+    uintptr_t start = hak_align_down((uintptr_t)table + from * entry_bytes, os_page);
+    uintptr_t end = hak_align_up((uintptr_t)table + to * entry_bytes, os_page);
+    return start >= end || hak_os_commit((void *)start, end - start);
+}
+
+/* Raises a counter that only grows. */
+static void counter_raise(_Atomic(size_t) *counter, size_t value)
+{
+    /* relaxed: a starting value for the CAS. */
+    size_t old = atomic_load_explicit(counter, memory_order_relaxed);
+    while (old < value) {
+        /* release: pairs with the acquire loads of tables_ensure() and commit_ensure(): whoever
+         * sees the new value sees committed memory. */
+        if (atomic_compare_exchange_weak_explicit(counter, &old, value, memory_order_release,
+                                                  memory_order_relaxed)) {
+            return;
+        }
+    }
+}
+
+/* Tables for the first `segments` segments. They double, so there are few steps. */
+static bool tables_ensure(size_t segments)
+{
+    /* acquire: pairs with counter_raise(). */
+    size_t have = atomic_load_explicit(&hak_arena.tabled, memory_order_acquire);
+    if (segments <= have) {
+        return true;
+    }
+    size_t want = hak_align_up(hak_max(segments, 2 * have), HAK_GROUP_SEGMENTS);
+    want = hak_min(want, hak_arena.max_segments);
+    size_t groups = (want + HAK_GROUP_SEGMENTS - 1) / HAK_GROUP_SEGMENTS;
+    if (!table_commit((void *)hak_region.tags, HAK_SEGMENT_PAGES * sizeof(uintptr_t), have, want) ||
+        !table_commit(hak_arena.pages, HAK_SEGMENT_PAGES * sizeof(struct hak_page), have, want) ||
+        !table_commit(hak_arena.segments, sizeof(struct hak_segment), have, want) ||
+        !table_commit(hak_arena.maps, sizeof(struct hak_segment_maps), have / HAK_GROUP_SEGMENTS,
+                      groups)) {
+        return false;
+    }
+    counter_raise(&hak_arena.tabled, want);
+    return true;
+}
+
+/* The commit step grows with what is committed: first, first, twice that, four times that ... */
+static size_t commit_step_segments(size_t committed)
+{
+    const struct hak_arena_config *config = &hak_arena.config;
+    size_t step = config->step_bytes;
+    for (unsigned level = 0; level < config->growth_levels; level++) {
+        if (step * 2 > config->max_step_bytes || step * 2 > committed * HAK_SEGMENT_BYTES) {
+            break;
+        }
+        step *= 2;
+    }
+    return (step + HAK_SEGMENT_BYTES - 1) / HAK_SEGMENT_BYTES;
+}
+
+static bool commit_range(size_t from, size_t to)
+{
+    return hak_os_commit(hak_arena.base + from * HAK_SEGMENT_BYTES,
+                         (to - from) * HAK_SEGMENT_BYTES);
+}
+
+/* Memory behind the first `segments` segments; they lie within the reservation. */
+static bool commit_ensure(size_t segments)
+{
+    /* acquire: pairs with counter_raise(). */
+    size_t have = atomic_load_explicit(&hak_arena.committed, memory_order_acquire);
+    if (segments <= have) {
+        return true;
+    }
+    size_t want = hak_max(segments, have + commit_step_segments(have));
+    want = hak_min(want, hak_arena.max_segments);
+    if (!tables_ensure(want) || !commit_range(have, want)) {
+        want = segments; /* short of memory: just what is needed */
+        if (!tables_ensure(want) || !commit_range(have, want)) {
+            return false;
+        }
+    }
+    counter_raise(&hak_arena.committed, want);
+    return true;
+}
+
+size_t hak_arena_end(void)
+{
+    /* acquire: pairs with the CAS in hak_arena_take(); tables below the end are readable. */
+    return atomic_load_explicit(&hak_arena.end, memory_order_acquire);
+}
+
+size_t hak_arena_take(size_t count, size_t align, size_t *skipped)
+{
+    size_t base_segment = (uintptr_t)hak_arena.base >> HAK_SEGMENT_SHIFT;
+    size_t old = hak_arena_end();
+    for (;;) {
+        size_t start = hak_align_up(base_segment + old, align) - base_segment;
+        if (start > hak_arena.max_segments || count > hak_arena.max_segments - start ||
+            !commit_ensure(start + count)) {
+            return HAK_NO_SEGMENT;
+        }
+        /* release: whoever sees the new end sees the tables behind it. acquire: see above. */
+        if (atomic_compare_exchange_weak_explicit(&hak_arena.end, &old, start + count,
+                                                  memory_order_acq_rel, memory_order_acquire)) {
+            hak_region_grow((start + count) * HAK_SEGMENT_PAGES);
+            *skipped = start - old;
+            return start;
+        }
+    }
+}

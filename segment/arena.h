@@ -1,0 +1,64 @@
+/*
+ * arena: the address space that every block comes from.
+ *
+ * Purpose   one reservation, cut into 2 MiB segments, with the tables that describe them in a
+ *           second one: page tags, page descriptors, segments and their maps. Segments are handed
+ *           out upward and never leave; memory behind them comes and goes (purge.h).
+ *           Commit moves upward in growing steps, so mappings merge and vm.max_map_count is no
+ *           limit.
+ * Owner     one a process, made by hak_arena_init(), never taken down.
+ * Threads   no lock. A segment is handed out by one CAS on `end`; memory is committed before
+ *           that, and since committing twice is harmless, threads that race just help each other.
+ */
+#ifndef HAK_ARENA_H
+#define HAK_ARENA_H
+
+#include "region/region.h"
+
+/* Segments are kept track of in groups of one bitmap word. */
+#define HAK_GROUP_SEGMENTS ((size_t)64)
+#define HAK_NO_SEGMENT SIZE_MAX
+
+/* What the user may choose; see front/options.h for ranges. */
+struct hak_arena_config {
+    size_t reserve_bytes;     /* 0: four times the physical memory */
+    size_t step_bytes;        /* first commit step */
+    size_t max_step_bytes;    /* largest commit step */
+    unsigned growth_levels;   /* doublings from the first step to the largest, at most */
+};
+
+struct hak_segment;
+struct hak_page;
+struct hak_segment_maps;
+
+struct hak_arena {
+    char *base;                     /* [const after init] 2 MiB aligned */
+    size_t max_segments;            /* [const after init] */
+    struct hak_segment *segments;   /* [const after init] one a segment */
+    struct hak_page *pages;         /* [const after init] one a page, 32 a segment */
+    struct hak_segment_maps *maps;  /* [const after init] one a group */
+    struct hak_arena_config config; /* [const after init] */
+    HAK_CACHE_ALIGNED
+    _Atomic(size_t) end;            /* [any, atomic] segments handed out; only grows */
+    _Atomic(size_t) committed;      /* [any, atomic] segments with memory; end <= committed */
+    _Atomic(size_t) tabled;         /* [any, atomic] segments with tables; committed <= tabled */
+};
+
+extern HAK_HIDDEN struct hak_arena hak_arena;
+
+/* Reserves address space: as much as asked for, or half of it, and so on down to 8 MiB.
+ * False when not even that can be had. Called once, by one thread. */
+bool hak_arena_init(const struct hak_arena_config *config);
+
+/*
+ * Hands out `count` new segments in a row, the first at a multiple of `align` segments (a power
+ * of two; the arena's base counts). Returns the first one's number, or HAK_NO_SEGMENT when address
+ * space or memory is out. `skipped` receives how many segments before it were handed out for the
+ * alignment's sake; they are the caller's too.
+ */
+size_t hak_arena_take(size_t count, size_t align, size_t *skipped);
+
+/* Segments handed out so far. */
+size_t hak_arena_end(void);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * os: everything that hakmem asks of the kernel.
+ *
+ * Purpose   one narrow door. os_linux.c stands behind it in the library, os_fake.c in tests
+ *           that let the k-th call fail or pretend another kernel page size.
+ * Threads   any.
+ * Errors    a call that cannot be served returns false or NULL and leaves memory as it was.
+ *           No call changes errno.
+ */
+#ifndef HAK_OS_H
+#define HAK_OS_H
+
+#include "hak_base.h"
+
+/* Bytes of a kernel page: 4, 16 or 64 KiB. Asked of the kernel once. */
+size_t hak_os_page_bytes(void);
+
+/* Address space without memory (PROT_NONE), zero when committed later. NULL if there is none.
+ * `alignment` is a power of two. Counts against RLIMIT_AS, not against overcommit. */
+void *hak_os_reserve(size_t bytes, size_t alignment);
+
+/* Gives a whole reservation back, as hak_os_reserve() returned it. */
+void hak_os_unreserve(void *start, size_t bytes);
+
+/* Makes reserved memory readable and writable. Idempotent, so racing threads may help each other.
+ * `start` and `bytes` are multiples of the kernel's page. */
+bool hak_os_commit(void *start, size_t bytes);
+
+/* Gives the memory back and keeps the range: it reads as zero afterwards (MADV_DONTNEED).
+ * False: nothing is known of the contents. */
+bool hak_os_purge(void *start, size_t bytes);
+
+/* Maps new zero memory over the range; what was there goes back. Lets mappings merge again that
+ * hak_os_move() had split. */
+bool hak_os_renew(void *start, size_t bytes);
+
+/* Moves the pages at `from` to the committed range `to` without copying; `from` stays mapped and
+ * reads as zero (MREMAP_DONTUNMAP, Linux 5.7). False: copy instead. */
+bool hak_os_move(void *from, void *to, size_t bytes);
+
+/* Milliseconds of a clock that never runs back; some milliseconds coarse, and cheap. */
+uint64_t hak_os_now_ms(void);
+
+/* Physical memory in bytes, and the limit on address space (SIZE_MAX when there is none). */
+size_t hak_os_physical_bytes(void);
+size_t hak_os_address_limit_bytes(void);
+
+/* Lets another thread run. */
+void hak_os_yield(void);
+
+/* Writes to standard error. */
+void hak_os_write_error(const char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,241 @@
+/*
+ * page: life of a page, and its bitmaps.
+ */
+#include "segment/page.h"
+
+#include <string.h>
+
+#define MESSAGE_FREE_TWICE "hakmem: free of a block that is already free"
+#define MESSAGE_INSIDE "hakmem: free of a pointer inside a block"
+
+static size_t bitmap_bytes(const struct hak_page *page)
+{
+    /* On cache lines of their own each: the owner writes one, other threads the other. */
+    return hak_align_up(page->words * sizeof(uint64_t), HAK_CACHE_LINE);
+}
+
+static bool bitmaps_open(struct hak_page *page, struct hak_meta_pool *meta)
+{
+    if (page->words == 1) {
+        page->free = &page->free_inline;
+        page->remote = &page->remote_inline;
+        return true;
+    }
+    char *record = hak_meta_take(meta, 2 * bitmap_bytes(page));
+    if (record == NULL) {
+        return false;
+    }
+    page->free = (uint64_t *)(void *)record;
+    page->remote = (_Atomic(uint64_t) *)(void *)(record + bitmap_bytes(page));
+    return true;
+}
+
+static void free_count_add(struct hak_page *page, uint32_t count)
+{
+    /* relaxed: one writer; others read it for reports. */
+    atomic_store_explicit(&page->free_count, hak_page_free_count(page) + count,
+                          memory_order_relaxed);
+}
+
+struct hak_page *hak_page_open(size_t page_idx, const struct hak_geometry *geometry,
+                               uint8_t bin_idx, uintptr_t owner, struct hak_meta_pool *meta)
+{
+    struct hak_page *page = hak_page_at(page_idx);
+    page->words = geometry->words;
+    if (!bitmaps_open(page, meta)) {
+        return NULL;
+    }
+    page->slot_bytes = geometry->slot_bytes;
+    page->magic = geometry->magic;
+    page->slots = geometry->slots;
+    page->limit = geometry->slots * (geometry->slot_bytes / 8);
+    page->span_pages = geometry->span_pages;
+    page->bin_idx = bin_idx;
+    page->first_word = 0;
+    page->list = HAK_LIST_NONE;
+    for (size_t i = 0; i < geometry->span_pages; i++) {
+        page[i].back = (uint8_t)i;
+    }
+    memset(page->free, 0xff, page->words * sizeof(uint64_t));
+    if (page->slots % 64 != 0) {
+        page->free[page->words - 1] = ((uint64_t)1 << page->slots % 64) - 1;
+    }
+    /* relaxed: one writer. */
+    atomic_store_explicit(&page->free_count, page->slots, memory_order_relaxed);
+    /* release: a late freer of the page's last life that reads this word may push the page on the
+     * new owner's list; it reads nothing else of it. */
+    atomic_store_explicit(&page->word, owner | HAK_PAGE_ACTIVE, memory_order_release);
+    return page;
+}
+
+bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool *meta)
+{
+    HAK_ASSERT(hak_page_free_count(page) == page->slots);
+    /* relaxed: the CAS below decides. */
+    uintptr_t word = atomic_load_explicit(&page->word, memory_order_relaxed);
+    do {
+        if ((word & HAK_PAGE_PENDING) != 0 || (word & ~(uintptr_t)HAK_PAGE_FLAGS) != owner) {
+            return false;
+        }
+        /* acq_rel: no freer sets PENDING from here on, and none of our writes moves below. */
+    } while (!atomic_compare_exchange_weak_explicit(&page->word, &word, 0, memory_order_acq_rel,
+                                                    memory_order_relaxed));
+    if (page->words > 1) {
+        hak_meta_give(meta, page->free, 2 * bitmap_bytes(page));
+    }
+    hak_region_set(hak_page_idx(page), page->span_pages, HAK_TAG_NONE);
+    hak_pages_release(hak_page_idx(page), page->span_pages, true);
+    return true;
+}
+
+void hak_page_take(struct hak_page *page, void **top, uint32_t count)
+{
+    char *start = hak_page_start(page);
+    size_t slot_bytes = page->slot_bytes;
+    size_t word_idx = page->first_word;
+    HAK_ASSERT(count <= hak_page_free_count(page));
+    free_count_add(page, 0 - count);
+    while (count > 0) {
+        uint64_t bits = page->free[word_idx];
+        if (bits == 0) {
+            word_idx++;
+            continue;
+        }
+        /* The lowest run of ones. */
+        unsigned first = (unsigned)__builtin_ctzll(bits);
+        uint64_t holes = ~(bits >> first);
+        uint32_t run = holes == 0 ? 64 : (uint32_t)__builtin_ctzll(holes);
+        run = run < count ? run : count;
+        count -= run;
+        uint64_t mask = run == 64 ? ~(uint64_t)0 : (((uint64_t)1 << run) - 1) << first;
+        page->free[word_idx] = bits & ~mask;
+        char *block = start + (word_idx * 64 + first) * slot_bytes;
+        for (void **end = top - run; top != end; top--) {
+            *top = block;
+            block += slot_bytes;
+        }
+    }
+    page->first_word = (uint16_t)word_idx;
+}
+
+size_t hak_page_give(struct hak_page *page, void *const *blocks, size_t count)
+{
+    size_t span_bytes = page->span_pages * HAK_PAGE_BYTES;
+    uintptr_t start = (uintptr_t)hak_page_start(page);
+    size_t word_idx = page->first_word;
+    uint64_t bits = page->free[word_idx]; /* of that word, stored when the run leaves it */
+    size_t lowest = word_idx;
+    size_t i = 0;
+    for (; i < count && (uintptr_t)blocks[i] - start < span_bytes; i++) {
+        int64_t slot = hak_page_slot(page, blocks[i]);
+        HAK_CHECK(slot >= 0, MESSAGE_INSIDE);
+        size_t at = (size_t)slot / 64;
+        if (at != word_idx) {
+            page->free[word_idx] = bits;
+            word_idx = at;
+            bits = page->free[word_idx];
+            lowest = hak_min(lowest, word_idx);
+        }
+        uint64_t bit = (uint64_t)1 << (slot % 64);
+        HAK_CHECK((bits & bit) == 0, MESSAGE_FREE_TWICE);
+        bits |= bit;
+    }
+    page->free[word_idx] = bits;
+    page->first_word = (uint16_t)lowest;
+    free_count_add(page, (uint32_t)i);
+    return i;
+}
+
+uint32_t hak_page_collect(struct hak_page *page)
+{
+    uint32_t count = 0;
+    for (size_t i = page->words; i-- > 0;) {
+        /* seq_cst: after hak_page_set_full() this load must not be moved before it. */
+        if (atomic_load_explicit(&page->remote[i], memory_order_seq_cst) == 0) {
+            continue;
+        }
+        /* acquire: the freers' last writes to these blocks come before our next use. */
+        uint64_t bits = atomic_exchange_explicit(&page->remote[i], 0, memory_order_acquire);
+        HAK_CHECK((bits & page->free[i]) == 0, MESSAGE_FREE_TWICE);
+        page->free[i] |= bits;
+        count += (uint32_t)__builtin_popcountll(bits);
+        page->first_word = (uint16_t)hak_min(page->first_word, i);
+    }
+    if (count != 0) {
+        free_count_add(page, count);
+    }
+    return count;
+}
+
+bool hak_page_set_full(struct hak_page *page)
+{
+    /* seq_cst: before the loads of hak_page_collect(), see the protocol in page.h. */
+    (void)atomic_fetch_or_explicit(&page->word, HAK_PAGE_FULL, memory_order_seq_cst);
+    return hak_page_collect(page) != 0;
+}
+
+void hak_page_clear_full(struct hak_page *page)
+{
+    /* relaxed: a freer that still sees FULL sends a notice too many. */
+    if ((atomic_load_explicit(&page->word, memory_order_relaxed) & HAK_PAGE_FULL) != 0) {
+        /* relaxed: the same. */
+        (void)atomic_fetch_and_explicit(&page->word, ~(uintptr_t)HAK_PAGE_FULL,
+                                        memory_order_relaxed);
+    }
+}
+
+void hak_page_clear_pending(struct hak_page *page)
+{
+    /* seq_cst: before hak_page_collect(): who sets a bit after that finds the page not pending
+     * and, once it is FULL again, notifies again. acquire is in it: the pusher's link. */
+    (void)atomic_fetch_and_explicit(&page->word, ~(uintptr_t)(HAK_PAGE_FULL | HAK_PAGE_PENDING),
+                                    memory_order_seq_cst);
+}
+
+uintptr_t hak_page_free_remote(struct hak_page *page, size_t word_idx, uint64_t bits)
+{
+    /* seq_cst: before the load of the word, see the protocol in page.h; release: what this thread
+     * did with the blocks comes before the owner's next use. */
+    uint64_t old = atomic_fetch_or_explicit(&page->remote[word_idx], bits, memory_order_seq_cst);
+    HAK_CHECK((old & bits) == 0, MESSAGE_FREE_TWICE);
+    /* seq_cst: after the bits. */
+    uintptr_t word = atomic_load_explicit(&page->word, memory_order_seq_cst);
+    const uintptr_t mask = HAK_PAGE_ACTIVE | HAK_PAGE_FULL | HAK_PAGE_PENDING;
+    while ((word & mask) == (HAK_PAGE_ACTIVE | HAK_PAGE_FULL)) {
+        /* acq_rel: PENDING makes the link ours until the owner has cleared it. */
+        if (atomic_compare_exchange_weak_explicit(&page->word, &word, word | HAK_PAGE_PENDING,
+                                                  memory_order_acq_rel, memory_order_acquire)) {
+            return word & ~(uintptr_t)HAK_PAGE_FLAGS;
+        }
+    }
+    return 0;
+}
+
+bool hak_page_adopt(struct hak_page *page, uintptr_t from, uintptr_t to)
+{
+    /* relaxed: the CAS decides. */
+    uintptr_t word = atomic_load_explicit(&page->word, memory_order_relaxed);
+    do {
+        if ((word & ~(uintptr_t)HAK_PAGE_FLAGS) != from || (word & HAK_PAGE_PENDING) != 0) {
+            return false;
+        }
+        /* acq_rel: the page's fields pass from owner to owner; fails while PENDING is set. */
+    } while (!atomic_compare_exchange_weak_explicit(&page->word, &word,
+                                                    to | (word & HAK_PAGE_FLAGS),
+                                                    memory_order_acq_rel, memory_order_relaxed));
+    return true;
+}
+
+bool hak_page_is_valid(const struct hak_page *page)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < page->words; i++) {
+        /* relaxed: a slot in both bitmaps stays so until somebody stops the process. */
+        uint64_t remote = atomic_load_explicit(&page->remote[i], memory_order_relaxed);
+        if ((page->free[i] & remote) != 0 || (i < page->first_word && page->free[i] != 0)) {
+            return false;
+        }
+        count += (uint32_t)__builtin_popcountll(page->free[i]);
+    }
+    return count == hak_page_free_count(page) && page->slots <= page->words * 64;
+}

@@ -1,0 +1,167 @@
+/*
+ * page: descriptors of pages and spans, and the bitmaps of their slots.
+ *
+ * Purpose   a page is one 64 KiB slot of a segment, a span up to 8 of them; both are cut into
+ *           slots of one size. Descriptors lie in a dense array beside the page tags, bitmaps in
+ *           records of their own: never in the page, where a user's overflow would reach them and
+ *           where they would all fall into the same cache sets.
+ *           A large block has a descriptor too, of which only `span_pages` counts.
+ * Owner     one heap. `free` is the owner's alone; `remote` anybody's.
+ * Threads   the word joins owner, state, `full` and `pending`. The protocol of remote frees:
+ *
+ *             freer                                   owner that found no free slot
+ *             remote[w] |= bits        (seq_cst)      word |= FULL             (seq_cst)
+ *             read word                (seq_cst)      collect remote once more (seq_cst)
+ *             FULL and not PENDING: CAS PENDING,
+ *             then push the page on the owner's list
+ *
+ *           Of two threads that write one place and then read the other's, at least one sees the
+ *           other (Dekker): either the freer sees FULL and notifies, or the owner sees the bits.
+ *           A page that is not FULL is never notified: its owner looks at the remote bits anyway
+ *           before it goes on to another page.
+ *           PENDING belongs to whoever set it until the owner has read the link and cleared it.
+ *           A page is closed by a CAS that fails while PENDING is set.
+ *           Descriptors are never unmapped: a freer that comes late reads a word, of whatever.
+ * Invariant in magazines + in remote buffers + live + |free| + |remote| == slots
+ */
+#ifndef HAK_PAGE_H
+#define HAK_PAGE_H
+
+#include "segment/meta.h"
+#include "segment/segment.h"
+
+/* The low bits of a page's word, beside the owner's address. */
+enum {
+    HAK_PAGE_ACTIVE = 1,  /* open: has an owner and slots */
+    HAK_PAGE_FULL = 2,    /* the owner wants to know of remote frees */
+    HAK_PAGE_PENDING = 4, /* on the owner's list of pages with remote frees, or about to be */
+    HAK_PAGE_FLAGS = 15,
+};
+
+/* What pages of one class have in common. Made by the front from its size classes. */
+struct hak_geometry {
+    uint32_t slot_bytes; /* a multiple of 16 */
+    uint32_t magic;      /* 2^32 / (slot_bytes / 8), rounded up; see hak_page_slot() */
+    uint16_t slots;      /* in a page or span */
+    uint16_t words;      /* of a bitmap */
+    uint8_t span_pages;
+    uint8_t pool; /* enum hak_pool */
+};
+
+/* Which of its owner's lists a page is on. */
+enum hak_page_list { HAK_LIST_NONE, HAK_LIST_PARTIAL, HAK_LIST_FULL };
+
+struct hak_page {
+    /* Read by freers of other threads. */
+    HAK_CACHE_ALIGNED
+    _Atomic(uintptr_t) word;                /* [any, atomic] owner | flags */
+    _Atomic(struct hak_page *) pending_next; /* [who set PENDING] link of the owner's list */
+    _Atomic(uint64_t) *remote;              /* [owner, const while open] freed by others */
+    uint32_t slot_bytes;                    /* [owner, const while open] */
+    uint32_t magic;                         /* [owner, const while open] see hak_geometry */
+    uint32_t limit;                         /* [owner, const while open] bytes of all slots / 8 */
+    uint32_t span_pages;                    /* [owner, const while open] */
+    uint16_t slots;                         /* [owner, const while open] */
+    uint8_t bin_idx;                        /* [owner, const while open] */
+    uint8_t back;                           /* [const while open] pages to the span's first */
+    _Atomic(uint64_t) remote_inline;        /* [any, atomic] the bitmap of up to 64 slots */
+
+    /* The owner's alone. */
+    HAK_CACHE_ALIGNED
+    uint64_t *free;               /* [owner] one bit a slot */
+    uint64_t free_inline;         /* [owner] the bitmap of up to 64 slots */
+    struct hak_page *next, *prev; /* [owner] neighbours on its list */
+    _Atomic(uint32_t) free_count; /* [owner, atomic for reports] == |free| */
+    uint16_t words;               /* [owner] of each bitmap */
+    uint16_t first_word;          /* [owner] no bit is set in words before this one */
+    uint8_t list;                 /* [owner] enum hak_page_list */
+};
+
+_Static_assert(sizeof(struct hak_page) == 2 * HAK_CACHE_LINE, "a line for others, one for us");
+
+static inline struct hak_page *hak_page_at(size_t page_idx)
+{
+    return &hak_arena.pages[page_idx];
+}
+
+/* The descriptor of the page or span that an address lies in; its tag names a bin. */
+static inline struct hak_page *hak_page_of(const void *address)
+{
+    struct hak_page *page = hak_page_at(hak_region_page_idx(address));
+    return page - page->back;
+}
+
+static inline size_t hak_page_idx(const struct hak_page *page)
+{
+    return (size_t)(page - hak_arena.pages);
+}
+
+static inline char *hak_page_start(const struct hak_page *page)
+{
+    return hak_region_page_start(hak_page_idx(page));
+}
+
+static inline uint32_t hak_page_free_count(const struct hak_page *page)
+{
+    /* relaxed: written by the owner; others read it for reports only. */
+    return atomic_load_explicit(&page->free_count, memory_order_relaxed);
+}
+
+/*
+ * The slot of a pointer into the page, or -1 if no slot starts there. The offset in units of
+ * 8 B times `magic` is slot + remainder in 32.32 fixed point, and the fraction is below `magic`
+ * just when the remainder is zero (Lemire, Kaser, Kurz: Faster remainder by direct computation,
+ * 2019). Exact for offset * units < 2^32: spans have 2^16 units, slots up to 2^13.
+ */
+static inline int64_t hak_page_slot(const struct hak_page *page, const void *block)
+{
+    uint64_t offset = (uintptr_t)block - (uintptr_t)hak_page_start(page);
+    uint64_t unit = offset >> 3 | offset << 61; /* an offset off the 8 B grid gets huge */
+    uint64_t product = unit * page->magic;
+    if (unit >= page->limit || (uint32_t)product >= page->magic) {
+        return -1;
+    }
+    return (int64_t)(product >> 32);
+}
+
+/* Opens claimed slots as a page or span of a bin, with every slot free. `owner` is an address
+ * with its low 4 bits clear. NULL when there is no memory for bitmaps. */
+struct hak_page *hak_page_open(size_t page_idx, const struct hak_geometry *geometry,
+                               uint8_t bin_idx, uintptr_t owner, struct hak_meta_pool *meta);
+
+/* Closes a page whose slots are all free; its slots of the segment go back. False while a freer
+ * has it on its way to the owner's list. */
+bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool *meta);
+
+/* Takes the `count` lowest free slots; writes their blocks to top[0], top[-1], ... so that the
+ * lowest is popped first. There are that many. [owner] */
+void hak_page_take(struct hak_page *page, void **top, uint32_t count);
+
+/* Puts blocks back, as many from the start of the array as lie in this page; returns how many.
+ * Stops the process at a block that is free already or that is none. [owner] */
+size_t hak_page_give(struct hak_page *page, void *const *blocks, size_t count);
+
+/* Moves remotely freed slots to the free ones; returns how many. [owner] */
+uint32_t hak_page_collect(struct hak_page *page);
+
+/* Says that the owner has nothing left here and wants to be told. Collects once more after that;
+ * true when this brought slots. [owner] */
+bool hak_page_set_full(struct hak_page *page);
+
+/* Takes back what hak_page_set_full() said. PENDING stays. [owner] */
+void hak_page_clear_full(struct hak_page *page);
+
+/* For a page from the owner's list, once its link was read: clears FULL and PENDING. [owner] */
+void hak_page_clear_pending(struct hak_page *page);
+
+/* Frees slots of one bitmap word from any thread. If the owner must be told, returns its address
+ * and has set PENDING: the caller pushes the page on that owner's list. Else 0. */
+uintptr_t hak_page_free_remote(struct hak_page *page, size_t word_idx, uint64_t bits);
+
+/* Changes the owner if the page is ACTIVE, `from` owns it and it is not PENDING. */
+bool hak_page_adopt(struct hak_page *page, uintptr_t from, uintptr_t to);
+
+/* Counts agree with bitmaps, no slot is both free and remotely free. [owner] */
+bool hak_page_is_valid(const struct hak_page *page);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * purge: ticks of the decay clock, and the walk over dirty segments.
+ */
+#include "segment/purge.h"
+
+#include "segment/os.h"
+#include "segment/segment.h"
+
+static uint64_t decay_ms;             /* [const after init] */
+static _Atomic(uint64_t) last_ms;     /* [any, atomic] time of the last tick */
+static _Atomic(uint32_t) ticks_count; /* [any, atomic] */
+
+void hak_purge_init(uint64_t decay)
+{
+    decay_ms = decay;
+    /* relaxed: called once, before other threads. */
+    atomic_store_explicit(&last_ms, hak_os_now_ms(), memory_order_relaxed);
+}
+
+static size_t purge_walk(bool all)
+{
+    size_t purged = 0;
+    for (size_t at = hak_segment_next(HAK_MAP_DIRTY, 0); at != HAK_NO_SEGMENT;
+         at = hak_segment_next(HAK_MAP_DIRTY, at + 1)) {
+        purged += hak_segment_purge(at, all);
+    }
+    return purged;
+}
+
+bool hak_purge_poll(void)
+{
+    uint64_t now = hak_os_now_ms();
+    /* relaxed: the CAS decides who does the tick. */
+    uint64_t last = atomic_load_explicit(&last_ms, memory_order_relaxed);
+    if (now - last < decay_ms || now < last) {
+        return false;
+    }
+    /* relaxed: nothing is published with the time; one thread wins the tick. */
+    if (!atomic_compare_exchange_strong_explicit(&last_ms, &last, now, memory_order_relaxed,
+                                                 memory_order_relaxed)) {
+        return false;
+    }
+    (void)purge_walk(decay_ms == 0);
+    /* relaxed: a counter that heaps poll. */
+    (void)atomic_fetch_add_explicit(&ticks_count, 1, memory_order_relaxed);
+    return true;
+}
+
+uint32_t hak_purge_ticks(void)
+{
+    /* relaxed: a hint that time has passed. */
+    return atomic_load_explicit(&ticks_count, memory_order_relaxed);
+}
+
+size_t hak_purge_all(void)
+{
+    return purge_walk(true);
+}

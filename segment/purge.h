@@ -1,0 +1,26 @@
+/*
+ * purge: free memory goes back to the system after a while.
+ *
+ * Purpose   a free slot keeps its memory for one to two decay times, so that what is freed and
+ *           wanted again costs no fault; then it is given back (MADV_DONTNEED, never MADV_FREE,
+ *           which makes resident size lie). A purge claims the slots first, like any user of them.
+ * Threads   any; one at a time does a tick, the others go on.
+ */
+#ifndef HAK_PURGE_H
+#define HAK_PURGE_H
+
+#include "hak_base.h"
+
+/* Decay in milliseconds, 0 to purge at every poll; called once at start. */
+void hak_purge_init(uint64_t decay_ms);
+
+/* For slow paths: does a tick if one is due. True if this call did. */
+bool hak_purge_poll(void);
+
+/* Number of ticks so far; heaps compare it with the last one that they tidied up at. */
+uint32_t hak_purge_ticks(void);
+
+/* Gives all free memory back now. Returns the bytes. */
+size_t hak_purge_all(void);
+
+#endif

@@ -1,0 +1,481 @@
+/*
+ * segment: claim and release of page slots.
+ *
+ *   hak_pages_claim      → claim_from_pool → claim_in_segment       Stage 1: room in the pool
+ *                        → claim_from_free → claim_in_segment       Stage 2: a free segment
+ *                        → claim_from_arena                         Stage 3: a new segment
+ *   hak_pages_release    → release_in_segment
+ *   hak_segment_purge    → claims free dirty slots, gives memory back, releases them clean
+ */
+#include "segment/segment.h"
+
+#include "segment/os.h"
+
+#define ALL_SLOTS UINT32_MAX
+/* How many segments of a pool a claim of several slots looks at before it takes a free one. */
+#define RUN_SEARCH_SEGMENTS 512
+
+static _Atomic(size_t) dirty_slots; /* [any, atomic] free slots with memory */
+
+static uint64_t word_of(uint32_t taken, enum hak_pool pool)
+{
+    return taken == 0 ? 0 : taken | (uint64_t)pool << 32;
+}
+
+static uint32_t word_taken(uint64_t word)
+{
+    return (uint32_t)word;
+}
+
+static enum hak_pool word_pool(uint64_t word)
+{
+    return (enum hak_pool)(word >> 32);
+}
+
+static uint32_t run_mask(size_t first, size_t count)
+{
+    return (count == HAK_SEGMENT_PAGES ? ALL_SLOTS : ((uint32_t)1 << count) - 1) << first;
+}
+
+/* First slot of the lowest run of `count` free slots at a multiple of `align`, or -1. */
+static int run_find(uint32_t taken, size_t count, size_t align)
+{
+    static const uint32_t aligned[] = {ALL_SLOTS, 0x55555555, 0x11111111, 0x01010101, 0x00010001,
+                                       0x00000001};
+    uint32_t starts = ~taken;
+    size_t have = 1; /* a bit of `starts` is the start of that many free slots */
+    while (have < count && starts != 0) {
+        size_t more = hak_min(have, count - have);
+        starts &= starts >> more;
+        have += more;
+    }
+    starts &= aligned[__builtin_ctzll(align)];
+    return starts == 0 ? -1 : __builtin_ctz(starts);
+}
+
+static uint64_t segment_word(size_t segment_idx)
+{
+    /* seq_cst: a bit of a map is cleared first and the word read again after that; see
+     * map_clear(). */
+    return atomic_load_explicit(&hak_arena.segments[segment_idx].word, memory_order_seq_cst);
+}
+
+static _Atomic(uint64_t) *map_word(unsigned map, size_t segment_idx)
+{
+    return &hak_arena.maps[segment_idx / HAK_GROUP_SEGMENTS].bits[map];
+}
+
+static void map_set(unsigned map, size_t segment_idx)
+{
+    uint64_t bit = (uint64_t)1 << (segment_idx % HAK_GROUP_SEGMENTS);
+    _Atomic(uint64_t) *word = map_word(map, segment_idx);
+    /* seq_cst: a reader that finds the bit clear after this has seen our segment word too. */
+    if ((atomic_load_explicit(word, memory_order_seq_cst) & bit) == 0) {
+        /* seq_cst: in one order with map_clear() and the segment's word. */
+        (void)atomic_fetch_or_explicit(word, bit, memory_order_seq_cst);
+    }
+}
+
+static bool segment_has_room(size_t segment_idx, unsigned map)
+{
+    uint64_t word = segment_word(segment_idx);
+    return (unsigned)word_pool(word) == map && word_taken(word) != ALL_SLOTS;
+}
+
+/* Clears a hint, and sets it again if somebody made room meanwhile: he may have seen our bit still
+ * set and so have left it to us. */
+static void map_clear(unsigned map, size_t segment_idx)
+{
+    uint64_t bit = (uint64_t)1 << (segment_idx % HAK_GROUP_SEGMENTS);
+    /* seq_cst: before the second look at the word, in one order with map_set(). */
+    (void)atomic_fetch_and_explicit(map_word(map, segment_idx), ~bit, memory_order_seq_cst);
+    if (segment_has_room(segment_idx, map)) {
+        map_set(map, segment_idx);
+    }
+}
+
+size_t hak_segment_next(unsigned map, size_t from)
+{
+    size_t end = hak_arena_end();
+    while (from < end) {
+        /* seq_cst: see map_set(); a hint, the segment's word decides. */
+        uint64_t bits = atomic_load_explicit(map_word(map, from), memory_order_seq_cst);
+        bits &= ~(uint64_t)0 << (from % HAK_GROUP_SEGMENTS);
+        if (bits != 0) {
+            size_t found =
+                hak_align_down(from, HAK_GROUP_SEGMENTS) + (size_t)__builtin_ctzll(bits);
+            return found < end ? found : HAK_NO_SEGMENT;
+        }
+        from = hak_align_down(from, HAK_GROUP_SEGMENTS) + HAK_GROUP_SEGMENTS;
+    }
+    return HAK_NO_SEGMENT;
+}
+
+/* The caller has just claimed these slots: they are neither free memory nor up for purge. */
+static void slots_taken(struct hak_segment *segment, uint32_t run)
+{
+    /* relaxed: bits of slots that are ours alone now. */
+    uint32_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed) & run;
+    if (dirty != 0) {
+        /* relaxed: a figure that steers the purge. */
+        (void)atomic_fetch_sub_explicit(&dirty_slots, (size_t)__builtin_popcount(dirty),
+                                        memory_order_relaxed);
+        /* relaxed: at worst the purge finds the slots taken. */
+        (void)atomic_fetch_and_explicit(&segment->aged, ~run, memory_order_relaxed);
+    }
+}
+
+/* Replaces the word if it is still `old`, and keeps the maps true. */
+static bool word_replace(size_t segment_idx, uint64_t old, uint64_t new)
+{
+    struct hak_segment *segment = &hak_arena.segments[segment_idx];
+    /* seq_cst: in one order with the maps' bits; acquire and release hand the slots over. */
+    if (!atomic_compare_exchange_strong_explicit(&segment->word, &old, new, memory_order_seq_cst,
+                                                 memory_order_seq_cst)) {
+        return false;
+    }
+    if (word_pool(old) != word_pool(new)) {
+        map_clear((unsigned)word_pool(old), segment_idx);
+    }
+    if (word_taken(new) == ALL_SLOTS) {
+        map_clear((unsigned)word_pool(new), segment_idx);
+    } else {
+        map_set((unsigned)word_pool(new), segment_idx);
+    }
+    return true;
+}
+
+/* Claims a run in a segment of the pool, or in a free one. -1 when it has none. */
+static int claim_in_segment(size_t segment_idx, enum hak_pool pool, size_t count, size_t align)
+{
+    for (;;) {
+        uint64_t old = segment_word(segment_idx);
+        if (old != 0 && word_pool(old) != pool) {
+            return -1;
+        }
+        int first = run_find(word_taken(old), count, align);
+        if (first < 0) {
+            return -1;
+        }
+        uint32_t run = run_mask((size_t)first, count);
+        if (word_replace(segment_idx, old, word_of(word_taken(old) | run, pool))) {
+            slots_taken(&hak_arena.segments[segment_idx], run);
+            return first;
+        }
+    }
+}
+
+/* Stages 1 and 2: the lowest segment of a map that serves the run. */
+static size_t claim_from_map(unsigned map, enum hak_pool pool, size_t count, size_t align)
+{
+    size_t looked = 0;
+    for (size_t at = hak_segment_next(map, 0); at != HAK_NO_SEGMENT;
+         at = hak_segment_next(map, at + 1)) {
+        int first = claim_in_segment(at, pool, count, align);
+        if (first >= 0) {
+            return at * HAK_SEGMENT_PAGES + (size_t)first;
+        }
+        if (!segment_has_room(at, map)) {
+            map_clear(map, at);
+        }
+        if (++looked > RUN_SEARCH_SEGMENTS) {
+            break;
+        }
+    }
+    return HAK_NO_PAGE;
+}
+
+/* New segments are nobody's but the taker's until their bit is set. */
+static void segments_free_new(size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++) {
+        map_set(HAK_POOL_FREE, i);
+    }
+}
+
+/* Stage 3. */
+static size_t claim_from_arena(enum hak_pool pool, size_t count)
+{
+    size_t skipped;
+    size_t at = hak_arena_take(1, 1, &skipped);
+    if (at == HAK_NO_SEGMENT) {
+        return HAK_NO_PAGE;
+    }
+    bool claimed = word_replace(at, 0, word_of(run_mask(0, count), pool));
+    HAK_ASSERT(claimed);
+    (void)claimed;
+    return at * HAK_SEGMENT_PAGES;
+}
+
+size_t hak_pages_claim(enum hak_pool pool, size_t count, size_t align)
+{
+    HAK_ASSERT(count >= 1 && count <= HAK_SEGMENT_PAGES && align <= HAK_SEGMENT_PAGES);
+    size_t page = claim_from_map((unsigned)pool, pool, count, align);
+    if (page == HAK_NO_PAGE) {
+        page = claim_from_map(HAK_POOL_FREE, pool, count, align);
+    }
+    if (page == HAK_NO_PAGE) {
+        page = claim_from_arena(pool, count);
+    }
+    return page;
+}
+
+static void release_in_segment(size_t segment_idx, uint32_t run, bool dirty)
+{
+    struct hak_segment *segment = &hak_arena.segments[segment_idx];
+    if (dirty) {
+        /* relaxed: the CAS of the word hands the bits over with the slots. */
+        (void)atomic_fetch_or_explicit(&segment->dirty, run, memory_order_relaxed);
+    }
+    /* relaxed: bits of slots that are still ours. */
+    uint32_t left = atomic_load_explicit(&segment->dirty, memory_order_relaxed) & run;
+    if (left != 0) {
+        /* relaxed: a figure that steers the purge. */
+        (void)atomic_fetch_add_explicit(&dirty_slots, (size_t)__builtin_popcount(left),
+                                        memory_order_relaxed);
+    }
+    uint64_t old;
+    do {
+        old = segment_word(segment_idx);
+        HAK_CHECK((word_taken(old) & run) == run, "hakmem: page slots released twice");
+    } while (!word_replace(segment_idx, old, word_of(word_taken(old) & ~run, word_pool(old))));
+    if (left != 0) {
+        map_set(HAK_MAP_DIRTY, segment_idx);
+    }
+}
+
+/* The part of a range of pages that lies in one segment. */
+struct slice {
+    size_t segment_idx;
+    size_t first, count;
+};
+
+static struct slice slice_first(size_t page_idx, size_t count)
+{
+    struct slice part = {page_idx / HAK_SEGMENT_PAGES, page_idx % HAK_SEGMENT_PAGES, 0};
+    part.count = hak_min(count, HAK_SEGMENT_PAGES - part.first);
+    return part;
+}
+
+void hak_pages_release(size_t page_idx, size_t count, bool dirty)
+{
+    while (count > 0) {
+        struct slice part = slice_first(page_idx, count);
+        release_in_segment(part.segment_idx, run_mask(part.first, part.count), dirty);
+        page_idx += part.count;
+        count -= part.count;
+    }
+}
+
+bool hak_pages_claim_at(size_t page_idx, size_t count)
+{
+    size_t at = page_idx;
+    size_t end = page_idx + count;
+    while (at < end) {
+        struct slice part = slice_first(at, end - at);
+        if (part.segment_idx >= hak_arena_end()) {
+            break;
+        }
+        uint32_t run = run_mask(part.first, part.count);
+        uint64_t old = segment_word(part.segment_idx);
+        if ((old != 0 && word_pool(old) != HAK_POOL_LARGE) || (word_taken(old) & run) != 0) {
+            break;
+        }
+        if (word_replace(part.segment_idx, old, word_of(word_taken(old) | run, HAK_POOL_LARGE))) {
+            slots_taken(&hak_arena.segments[part.segment_idx], run);
+            at += part.count;
+        }
+    }
+    if (at == end) {
+        return true;
+    }
+    hak_pages_release(page_idx, at - page_idx, false);
+    return false;
+}
+
+/* The lowest run of free segments, as the map shows them; HAK_NO_SEGMENT if there is none. */
+static size_t free_run_find(size_t segments, size_t align, size_t from)
+{
+    size_t base_segment = (uintptr_t)hak_arena.base >> HAK_SEGMENT_SHIFT;
+    size_t start = hak_segment_next(HAK_POOL_FREE, from);
+    while (start != HAK_NO_SEGMENT) {
+        size_t aligned = hak_align_up(base_segment + start, align) - base_segment;
+        size_t at = aligned;
+        while (at < aligned + segments && hak_segment_next(HAK_POOL_FREE, at) == at) {
+            at++;
+        }
+        if (at == aligned + segments) {
+            return aligned;
+        }
+        start = hak_segment_next(HAK_POOL_FREE, at + 1);
+    }
+    return HAK_NO_SEGMENT;
+}
+
+size_t hak_pages_claim_long(size_t count, size_t align_segments)
+{
+    size_t segments = (count + HAK_SEGMENT_PAGES - 1) / HAK_SEGMENT_PAGES;
+    size_t start = free_run_find(segments, align_segments, 0);
+    while (start != HAK_NO_SEGMENT) {
+        if (hak_pages_claim_at(start * HAK_SEGMENT_PAGES, count)) {
+            return start * HAK_SEGMENT_PAGES;
+        }
+        start = free_run_find(segments, align_segments, start + 1);
+    }
+    size_t skipped;
+    start = hak_arena_take(segments, align_segments, &skipped);
+    if (start == HAK_NO_SEGMENT) {
+        return HAK_NO_PAGE;
+    }
+    segments_free_new(start - skipped, skipped);
+    for (size_t left = count, at = start; left > 0; at++) {
+        size_t part = hak_min(left, HAK_SEGMENT_PAGES);
+        bool claimed = word_replace(at, 0, word_of(run_mask(0, part), HAK_POOL_LARGE));
+        HAK_ASSERT(claimed);
+        (void)claimed;
+        left -= part;
+    }
+    return start * HAK_SEGMENT_PAGES;
+}
+
+bool hak_page_is_dirty(size_t page_idx)
+{
+    struct hak_segment *segment = &hak_arena.segments[page_idx / HAK_SEGMENT_PAGES];
+    /* relaxed: the caller holds the slot. */
+    uint32_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
+    return (dirty >> (page_idx % HAK_SEGMENT_PAGES) & 1) != 0;
+}
+
+size_t hak_dirty_bytes(void)
+{
+    /* relaxed: a figure. */
+    return atomic_load_explicit(&dirty_slots, memory_order_relaxed) * HAK_PAGE_BYTES;
+}
+
+uint32_t hak_segment_taken(size_t segment_idx, enum hak_pool *pool)
+{
+    uint64_t word = segment_word(segment_idx);
+    *pool = word_pool(word);
+    return word_taken(word);
+}
+
+/* Gives the memory of slots back that the caller has claimed; returns those that are zero now. */
+static uint32_t slots_purge(size_t segment_idx, uint32_t slots)
+{
+    struct hak_segment *segment = &hak_arena.segments[segment_idx];
+    char *start = hak_region_page_start(segment_idx * HAK_SEGMENT_PAGES);
+    /* relaxed: a moved range was released before we claimed it. */
+    uint32_t moved = atomic_load_explicit(&segment->moved, memory_order_relaxed);
+    if (moved != 0 && slots == ALL_SLOTS && hak_os_renew(start, HAK_SEGMENT_BYTES)) {
+        hak_segment_moved(segment_idx, false);
+        return slots;
+    }
+    uint32_t done = 0;
+    for (uint32_t left = slots; left != 0;) {
+        size_t first = (size_t)__builtin_ctz(left);
+        uint32_t shifted = left >> first;
+        size_t count = shifted == ALL_SLOTS ? HAK_SEGMENT_PAGES : (size_t)__builtin_ctz(~shifted);
+        uint32_t run = run_mask(first, count);
+        if (hak_os_purge(start + first * HAK_PAGE_BYTES, count * HAK_PAGE_BYTES)) {
+            done |= run;
+        }
+        left &= ~run;
+    }
+    return done;
+}
+
+/* What is dirty and free now is aged from here on; the map's bit goes when there is nothing. */
+static void segment_age(size_t segment_idx)
+{
+    struct hak_segment *segment = &hak_arena.segments[segment_idx];
+    for (int look = 0; look < 2; look++) {
+        uint32_t taken = word_taken(segment_word(segment_idx));
+        /* seq_cst: read after the bit was cleared, so that a release in between is seen. */
+        uint32_t left = atomic_load_explicit(&segment->dirty, memory_order_seq_cst) & ~taken;
+        /* relaxed: hints of the purge alone. */
+        atomic_store_explicit(&segment->aged, left, memory_order_relaxed);
+        if (left != 0) {
+            map_set(HAK_MAP_DIRTY, segment_idx);
+            return;
+        }
+        map_clear(HAK_MAP_DIRTY, segment_idx);
+    }
+}
+
+size_t hak_segment_purge(size_t segment_idx, bool all)
+{
+    struct hak_segment *segment = &hak_arena.segments[segment_idx];
+    uint64_t old = segment_word(segment_idx);
+    /* relaxed: bits of free slots; the claim below makes them ours. */
+    uint32_t slots = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
+    if (!all) {
+        /* relaxed: written by this function only, a hint. */
+        slots &= atomic_load_explicit(&segment->aged, memory_order_relaxed);
+    }
+    slots &= ~word_taken(old);
+    size_t purged = 0;
+    if (slots != 0) {
+        enum hak_pool pool = old == 0 ? HAK_POOL_LARGE : word_pool(old);
+        if (!word_replace(segment_idx, old, word_of(word_taken(old) | slots, pool))) {
+            return 0; /* in use right now: another time */
+        }
+        slots_taken(segment, slots);
+        uint32_t clean = slots_purge(segment_idx, slots);
+        /* relaxed: bits of slots that we hold; the release hands them over. */
+        (void)atomic_fetch_and_explicit(&segment->dirty, ~clean, memory_order_relaxed);
+        release_in_segment(segment_idx, slots, false);
+        purged = (size_t)__builtin_popcount(clean) * HAK_PAGE_BYTES;
+    }
+    segment_age(segment_idx);
+    return purged;
+}
+
+void hak_pages_clean(size_t page_idx, size_t count)
+{
+    while (count > 0) {
+        struct slice part = slice_first(page_idx, count);
+        struct hak_segment *segment = &hak_arena.segments[part.segment_idx];
+        /* relaxed: bits of slots that the caller holds; the release hands them over. */
+        (void)atomic_fetch_and_explicit(&segment->dirty, ~run_mask(part.first, part.count),
+                                        memory_order_relaxed);
+        page_idx += part.count;
+        count -= part.count;
+    }
+}
+
+static _Atomic(size_t) moved_segments; /* [any, atomic] segments marked as moved */
+
+void hak_segment_moved(size_t segment_idx, bool moved)
+{
+    struct hak_segment *segment = &hak_arena.segments[segment_idx];
+    /* relaxed: a mark on memory that the caller holds, and a figure that bounds mappings. */
+    uint32_t old = atomic_exchange_explicit(&segment->moved, moved, memory_order_relaxed);
+    if (old != (uint32_t)moved) {
+        /* relaxed: see above; unsigned wrap-around subtracts. */
+        (void)atomic_fetch_add_explicit(&moved_segments, moved ? 1 : SIZE_MAX,
+                                        memory_order_relaxed);
+    }
+}
+
+size_t hak_segments_moved(void)
+{
+    /* relaxed: a figure that bounds mappings. */
+    return atomic_load_explicit(&moved_segments, memory_order_relaxed);
+}
+
+bool hak_segment_is_valid(void)
+{
+    size_t end = hak_arena_end();
+    for (size_t i = 0; i < end; i++) {
+        uint64_t word = segment_word(i);
+        if ((word_taken(word) == 0) != (word_pool(word) == HAK_POOL_FREE) ||
+            word_pool(word) >= HAK_POOL_COUNT) {
+            return false;
+        }
+        if (word_taken(word) != ALL_SLOTS &&
+            hak_segment_next((unsigned)word_pool(word), i) != i) {
+            return false;
+        }
+    }
+    return true;
+}

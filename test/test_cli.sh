@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# The command `hakmem`: what it sets, what it passes on, and how it fails.
+#
+# ctest: labels=quick timeout=60
+set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+unset LD_PRELOAD
+mkdir -p "$work/bin" "$work/lib" "$work/a b"
+cp "$HAKMEM_BIN" "$work/bin/hakmem"
+cp "$HAKMEM_LIB" "$work/lib/libhakmem.so"
+hakmem=$work/bin/hakmem
+
+# expect NAME STATUS PATTERN COMMAND...: exit status, and a line of output that matches.
+expect() {
+    local name=$1 status=$2 pattern=$3 got=0 output
+    shift 3
+    output=$("$@" 2>&1 </dev/null) || got=$?
+    if [[ $got != "$status" ]] || ! grep -qE -- "$pattern" <<<"$output"; then
+        printf '%s: status %s (expected %s), output:\n%s\n' "$name" "$got" "$status" "$output"
+        failures=$((failures + 1))
+    fi
+}
+
+expect help 0 '^Usage: hakmem run ' "$hakmem" --help
+expect version 0 '^hakmem [0-9]+[.][0-9]+[.][0-9]+$' "$hakmem" --version
+expect no_command 125 '^hakmem: no command' "$hakmem"
+expect unknown_command 125 '^hakmem: unknown command.*: walk$' "$hakmem" walk
+expect unknown_option 125 '^hakmem: unknown option.*: -x$' "$hakmem" run -x true
+expect no_program 125 '^hakmem: run: no program' "$hakmem" run --
+# shellcheck disable=SC2016 # the inner shell expands it
+expect full_output 125 '^hakmem: cannot write' bash -c '"$0" --help >/dev/full' "$hakmem"
+
+expect library_in_lib 0 "^$work/lib/libhakmem.so\$" \
+    "$hakmem" run -- printenv LD_PRELOAD
+expect earlier_preload 0 "^$work/lib/libhakmem.so:libc.so.6 libm.so.6\$" \
+    env LD_PRELOAD='libc.so.6 libm.so.6' "$hakmem" run -- printenv LD_PRELOAD
+expect without_dashes 0 '^one  two$' "$hakmem" run printf '%s\n' 'one  two'
+expect program_dashes 0 '^-- -x$' "$hakmem" run -- echo -- -x
+expect exit_status 7 '^$' "$hakmem" run -- bash -c 'exit 7'
+expect library_is_mapped 0 "$work/lib/libhakmem.so" "$hakmem" run -- cat /proc/self/maps
+expect by_path_search 0 "^$work/lib/libhakmem.so\$" \
+    env PATH="$work/bin:$PATH" hakmem run -- printenv LD_PRELOAD
+ln -s "$hakmem" "$work/a b/hakmem"
+expect by_symbolic_link 0 "^$work/lib/libhakmem.so\$" \
+    "$work/a b/hakmem" run -- printenv LD_PRELOAD
+
+expect missing_program 127 '^hakmem: ./no-such-program: No such file' \
+    "$hakmem" run -- ./no-such-program
+touch "$work/not-executable"
+expect not_executable 126 'Permission denied$' "$hakmem" run -- "$work/not-executable"
+
+cp "$HAKMEM_LIB" "$work/bin/libhakmem.so"
+expect library_beside 0 "^$work/bin/libhakmem.so\$" "$hakmem" run -- printenv LD_PRELOAD
+cp "$work/bin/libhakmem.so" "$work/a b/libhakmem.so"
+rm "$work/a b/hakmem"
+cp "$hakmem" "$work/a b/hakmem"
+expect path_with_space 125 'cannot hold a path with a space' "$work/a b/hakmem" run -- true
+rm "$work/bin/libhakmem.so" "$work/lib/libhakmem.so"
+expect no_library 125 '^hakmem: libhakmem.so is neither' "$hakmem" run -- true
+
+((failures == 0)) || exit 1
+echo "all cases as expected"
