@@ -41,13 +41,15 @@ struct hak_shelf {
     bool idle;                                    /* [owner] no refill or flush since the last tick */
 };
 
-/* Blocks of other heaps, gathered by bitmap word. */
-#define HAK_REMOTE_ENTRIES 64
+/* Blocks of other heaps, gathered by bitmap word. `key` is the address of the page's descriptor plus
+ * the word's number in its bitmap; 0 for an entry that is not in use. */
+#define HAK_REMOTE_ENTRIES 256
 struct hak_remote_entry {
-    struct hak_page *page; /* [owner] NULL: the entry is unused */
-    uint32_t word_idx;     /* [owner] of the page's bitmap */
-    uint64_t bits;         /* [owner] */
+    uintptr_t key; /* [owner] */
+    uint64_t bits; /* [owner] */
 };
+
+_Static_assert(_Alignof(struct hak_page) >= 64, "a word's number, up to 63, fits below an address");
 
 enum hak_heap_state { HAK_HEAP_LIVE, HAK_HEAP_ORPHAN, HAK_HEAP_HELD, HAK_HEAP_FROZEN };
 
@@ -95,7 +97,7 @@ void hak_heap_leave(struct hak_heap *heap);
 /* Magazines and pages (refill.c). Refill returns one block and leaves more in the bin, or NULL. */
 void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx);
 void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count);
-bool hak_heap_make_room(struct hak_heap *heap, size_t bin_idx);
+void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx);
 void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks);
 
 /* Pages behind a bin (shelf.c). */
@@ -106,8 +108,8 @@ void hak_shelf_move(struct hak_heap *from, struct hak_heap *to, struct hak_page 
 void hak_shelf_abandon(struct hak_heap *heap);
 bool hak_shelf_adopt(struct hak_heap *heap, size_t bin_idx);
 
-/* Blocks of other heaps (remote.c). */
-void hak_remote_free(struct hak_heap *heap, void *block);
+/* Blocks of other heaps (remote.c). Freeing one is true when there are enough for a flush. */
+bool hak_remote_free(struct hak_heap *heap, void *block);
 void hak_remote_flush(struct hak_heap *heap);
 void hak_remote_drain(struct hak_heap *heap, bool orphan);
 void hak_remote_help(struct hak_heap *heap);

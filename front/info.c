@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <string.h>
 
 #include "front/guard.h"
 #include "front/heap.h"
@@ -109,8 +108,7 @@ void hak_malloc_stats(void)
 int hak_malloc_info(int options, FILE *stream)
 {
     if (options != 0) {
-        errno = EINVAL;
-        return -1;
+        return EINVAL; /* as glibc has it */
     }
     struct totals totals = totals_read();
     int written =

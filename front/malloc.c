@@ -125,30 +125,23 @@ void *hak_malloc(size_t size)
     return block;
 }
 
-/* The magazine is full. */
-static HAK_NOINLINE void free_flush(void *block)
+/* A block of a bin: this heap's whose magazine is full, or another heap's. */
+static HAK_NOINLINE void free_slot(void *block)
 {
     struct hak_heap *heap = hak_heap_enter();
     struct hak_bin *bin;
-    if (heap != NULL && hak_layout_find(heap, block, &bin)) {
-        size_t bin_idx = (size_t)(bin - heap->bins);
-        if (!hak_heap_make_room(heap, bin_idx)) {
-            hak_heap_flush(heap, bin_idx, (hak_bin_count(bin) + 1) / 2);
+    if (HAK_UNLIKELY(heap == NULL)) {
+        return; /* no memory for this thread's first heap: the block is lost */
+    }
+    if (hak_layout_find(heap, block, &bin)) {
+        if (bin->top == bin->limit) {
+            hak_heap_make_room(heap, (size_t)(bin - heap->bins));
         }
         bin_push(bin, bin->top, block);
+    } else if (hak_remote_free(heap, block)) {
+        hak_remote_flush(heap);
     }
-    if (heap != NULL) {
-        hak_heap_leave(heap);
-    }
-}
-
-static HAK_NOINLINE void free_remote(void *block)
-{
-    struct hak_heap *heap = hak_heap_enter();
-    if (heap != NULL) {
-        hak_remote_free(heap, block);
-        hak_heap_leave(heap);
-    }
+    hak_heap_leave(heap);
 }
 
 /* Not a block of this heap with room in its bin: find out what it is. */
@@ -164,17 +157,13 @@ static HAK_NOINLINE void free_slow(void *block)
     }
     uintptr_t tag = hak_region_tag(page_idx);
     struct hak_heap *heap = hak_heap_self;
-    if (tag - (uintptr_t)heap < sizeof heap->bins && hak_heap_is_real(heap)) {
-        if (heap->arena_pages <= page_idx) {
-            heap->arena_pages = hak_region_pages();
-            hak_free(block);
-        } else {
-            free_flush(block);
-        }
-    } else if (tag >= HAK_TAG_BINS) {
-        free_remote(block);
-    } else {
+    if (tag < HAK_TAG_BINS) {
         hak_large_free(block);
+    } else if (tag - (uintptr_t)heap < sizeof heap->bins || !hak_heap_is_real(heap)) {
+        free_slot(block);
+    } else if (HAK_UNLIKELY(hak_remote_free(heap, block)) && hak_heap_enter() != NULL) {
+        hak_remote_flush(heap);
+        hak_heap_leave(heap);
     }
 }
 

@@ -57,11 +57,6 @@ static bool magazine_grow(struct hak_heap *heap, size_t bin_idx)
            magazine_replace(heap, bin_idx, capacity);
 }
 
-bool hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)
-{
-    heap->shelves[bin_idx].idle = false;
-    return magazine_grow(heap, bin_idx);
-}
 
 /* A page with free slots; when memory is out, once more after everything spare was given back. */
 static struct hak_page *page_find(struct hak_heap *heap, size_t bin_idx)
@@ -118,11 +113,21 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
     size_t left = hak_bin_count(bin) - count;
     for (size_t done = 0; done < count;) {
         struct hak_page *page = hak_page_of(oldest[done]);
+        HAK_CHECK(hak_page_is_owned(page, (uintptr_t)heap, bin_idx),
+                  "hakmem: free of a block that is already free");
         done += hak_page_give(page, oldest + done, count - done);
         hak_shelf_freed(heap, page);
     }
     memmove(oldest, oldest + count, left * sizeof(void *));
     bin_set_count(bin, left);
+}
+
+void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)
+{
+    heap->shelves[bin_idx].idle = false;
+    if (!magazine_grow(heap, bin_idx)) {
+        hak_heap_flush(heap, bin_idx, (hak_bin_count(&heap->bins[bin_idx]) + 1) / 2);
+    }
 }
 
 void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks)

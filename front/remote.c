@@ -10,9 +10,10 @@
 /* What a heap may hold back of other heaps' blocks. */
 #define REMOTE_BYTES_MAX (128 * HAK_KIB)
 
-static size_t entry_idx(const struct hak_page *page, size_t word_idx)
+/* Fibonacci hashing (Knuth, The Art of Computer Programming, vol. 3, 6.4). */
+static size_t entry_idx(uintptr_t key)
 {
-    return (hak_page_idx(page) * 7 + word_idx) % HAK_REMOTE_ENTRIES;
+    return (uint64_t)key * 0x9e3779b97f4a7c15 >> (64 - __builtin_ctz(HAK_REMOTE_ENTRIES));
 }
 
 /* Hands a page to its owner, who wants to know of it. PENDING is ours, so is the link. */
@@ -35,9 +36,10 @@ static void owner_notify(struct hak_heap *owner, struct hak_page *page)
 
 static void entry_flush(struct hak_remote_entry *entry)
 {
-    struct hak_page *page = entry->page;
-    uintptr_t owner = hak_page_free_remote(page, entry->word_idx, entry->bits);
-    entry->page = NULL;
+    size_t word_idx = entry->key % _Alignof(struct hak_page);
+    struct hak_page *page = (struct hak_page *)(entry->key - word_idx);
+    uintptr_t owner = hak_page_free_remote(page, word_idx, entry->bits);
+    entry->key = 0;
     entry->bits = 0;
     if (owner != 0) {
         owner_notify((struct hak_heap *)owner, page);
@@ -51,33 +53,30 @@ void hak_remote_flush(struct hak_heap *heap)
     }
     heap->remote_bytes = 0;
     for (size_t i = 0; i < HAK_REMOTE_ENTRIES; i++) {
-        if (heap->remote[i].page != NULL) {
+        if (heap->remote[i].key != 0) {
             entry_flush(&heap->remote[i]);
         }
     }
 }
 
-void hak_remote_free(struct hak_heap *heap, void *block)
+bool hak_remote_free(struct hak_heap *heap, void *block)
 {
     struct hak_page *page = hak_page_of(block);
     int64_t slot = hak_page_slot(page, block);
     HAK_CHECK(slot >= 0, "hakmem: free of a pointer inside a block");
-    size_t word_idx = (size_t)slot / 64;
-    struct hak_remote_entry *entry = &heap->remote[entry_idx(page, word_idx)];
-    if (entry->page != page || entry->word_idx != word_idx) {
-        if (entry->page != NULL) {
+    uintptr_t key = (uintptr_t)page + (uintptr_t)slot / 64;
+    struct hak_remote_entry *entry = &heap->remote[entry_idx(key)];
+    if (entry->key != key) {
+        if (entry->key != 0) {
             entry_flush(entry);
         }
-        entry->page = page;
-        entry->word_idx = (uint32_t)word_idx;
+        entry->key = key;
     }
     uint64_t bit = (uint64_t)1 << (slot % 64);
     HAK_CHECK((entry->bits & bit) == 0, "hakmem: free of a block that is already free");
     entry->bits |= bit;
     heap->remote_bytes += page->slot_bytes;
-    if (heap->remote_bytes > REMOTE_BYTES_MAX) {
-        hak_remote_flush(heap);
-    }
+    return heap->remote_bytes > REMOTE_BYTES_MAX;
 }
 
 void hak_remote_help(struct hak_heap *heap)

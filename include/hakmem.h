@@ -32,8 +32,8 @@ HAK_PUBLIC void *hak_calloc(size_t count, size_t size) HAK_ALLOC_SIZE(1, 2);
 
 /*
  * Resizes a block and keeps its first bytes. Within hak_malloc_usable_size() it never
- * moves. On failure the old block stays whole. NULL allocates; size zero frees the block
- * and returns a new one of zero size.
+ * moves. On failure the old block stays whole. NULL allocates; size zero counts
+ * as one.
  */
 HAK_PUBLIC void *hak_realloc(void *block, size_t size)
     __attribute__((alloc_size(2), warn_unused_result));
@@ -80,7 +80,8 @@ HAK_PUBLIC int hak_malloc_trim(size_t pad_bytes);
 HAK_PUBLIC struct mallinfo hak_mallinfo(void);
 HAK_PUBLIC struct mallinfo2 hak_mallinfo2(void);
 
-/* Writes the totals to standard error, or as XML to `stream` (`options` is 0, else EINVAL). */
+/* Writes the totals to standard error, or as XML to `stream` (`options` is 0, else it returns
+ * EINVAL). */
 HAK_PUBLIC void hak_malloc_stats(void);
 HAK_PUBLIC int hak_malloc_info(int options, FILE *stream);
 

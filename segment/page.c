@@ -68,9 +68,21 @@ struct hak_page *hak_page_open(size_t page_idx, const struct hak_geometry *geome
     return page;
 }
 
+/* Whether a slot was freed by another thread although every slot is free already. */
+static bool remote_is_clear(const struct hak_page *page)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < page->words; i++) {
+        /* relaxed: a page whose slots are all free has no freer. */
+        bits |= atomic_load_explicit(&page->remote[i], memory_order_relaxed);
+    }
+    return bits == 0;
+}
+
 bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool *meta)
 {
     HAK_ASSERT(hak_page_free_count(page) == page->slots);
+    HAK_CHECK(remote_is_clear(page), MESSAGE_FREE_TWICE);
     /* relaxed: the CAS below decides. */
     uintptr_t word = atomic_load_explicit(&page->word, memory_order_relaxed);
     do {

@@ -124,6 +124,15 @@ static inline int64_t hak_page_slot(const struct hak_page *page, const void *blo
     return (int64_t)(product >> 32);
 }
 
+/* Whether the page is open for this bin of this owner: what a magazine's block must find. */
+static inline bool hak_page_is_owned(const struct hak_page *page, uintptr_t owner, size_t bin_idx)
+{
+    /* relaxed: owner and ACTIVE of an own page are changed by the calling thread only. */
+    uintptr_t word = atomic_load_explicit(&page->word, memory_order_relaxed);
+    return (word & ~(uintptr_t)(HAK_PAGE_FULL | HAK_PAGE_PENDING)) == (owner | HAK_PAGE_ACTIVE) &&
+           page->bin_idx == bin_idx;
+}
+
 /* Opens claimed slots as a page or span of a bin, with every slot free. `owner` is an address
  * with its low 4 bits clear. NULL when there is no memory for bitmaps. */
 struct hak_page *hak_page_open(size_t page_idx, const struct hak_geometry *geometry,

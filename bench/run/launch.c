@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -16,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runner.h"
+#include "launch.h"
 
 static volatile sig_atomic_t interrupted; /* [signal handler] */
 

@@ -16,14 +16,14 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "launch.h"
+
 enum {
     MAX_ROWS = 64,
     MAX_VARIANTS = 16,
     MAX_ROUNDS = 1000,
     MAX_ARGUMENTS = 32,
     NAME_BYTES = 48,
-    REASON_BYTES = 160,
-    OUTPUT_BYTES = 64 * 1024,
 };
 
 /* name in CSV and JSON, key in a bench's own JSON line ("" where the runner itself measures) */
@@ -146,27 +146,6 @@ bool variant_add(struct session *s, const char *definition);
 int variant_index(const struct session *s, const char *name);
 int variant_of_kind(const struct session *s, enum variant_kind kind);
 bool variant_runs(const struct variant *variant);
-
-/* ---- launch.c ---- */
-struct launch {
-    const char *const *argv;
-    const char *preload;     /* NULL: none */
-    const char *environment; /* "NAME=VALUE", or NULL */
-    double timeout_s;
-    bool pin;
-};
-
-struct launch_result {
-    bool ok;                   /* ended by itself with status 0 */
-    char reason[REASON_BYTES]; /* why not */
-    char output[OUTPUT_BYTES]; /* stdout and stderr */
-    long maxrss_kb, minor_faults;
-    double user_s, system_s;
-};
-void launch_run(const struct launch *launch, struct launch_result *result);
-/* Set by Ctrl-C. */
-bool launch_interrupted(void);
-void launch_catch_interrupts(void);
 
 /* ---- measure.c ---- */
 void measure_all(struct session *s);

@@ -5,7 +5,7 @@
 
 #include "runner.h"
 
-enum { NAME_WIDTH = 18, CELL_WIDTH = 14, FEW_SAMPLES = 6 };
+enum { NAME_WIDTH = 18, CELL_WIDTH = 13, FEW_SAMPLES = 6 };
 
 /* One figure of a table: the variant's for the row; NAN prints as "-". */
 typedef double cell_figure(const struct session *s, unsigned row, int variant);
@@ -35,7 +35,7 @@ static void number_print(FILE *out, double value, const char *format)
     char text[32] = "-";
     if (!isnan(value))
         snprintf(text, sizeof text, format, value);
-    fprintf(out, "%*s", CELL_WIDTH, text);
+    fprintf(out, " %*s", CELL_WIDTH, text);
 }
 
 static void header_print(const struct session *s, FILE *out, const char *title, const char *last)
@@ -43,7 +43,7 @@ static void header_print(const struct session *s, FILE *out, const char *title, 
     fprintf(out, "\n%s\n%-*s", title, NAME_WIDTH, "bench");
     for (unsigned v = 0; v < s->variant_count; v++)
         if (variant_runs(&s->variants[v]))
-            fprintf(out, "%*s", CELL_WIDTH, s->variants[v].name);
+            fprintf(out, " %*s", CELL_WIDTH, s->variants[v].name);
     fprintf(out, "%s\n", last);
 }
 
@@ -55,7 +55,7 @@ static void row_print(const struct session *s, FILE *out, unsigned row, cell_fig
         if (!variant_runs(&s->variants[v]))
             continue;
         if (s->cells[row][v].failed > 0)
-            fprintf(out, "%*s", CELL_WIDTH, "failed");
+            fprintf(out, " %*s", CELL_WIDTH, "failed");
         else
             number_print(out, figure(s, row, (int)v), format);
     }
@@ -74,30 +74,44 @@ static void times_print(const struct session *s, FILE *out)
     }
 }
 
-static void speedups_print(const struct session *s, FILE *out)
+/* What hakmem stands against in the last column: the best peer of the bench, or its header mode. */
+static int rival_of(const struct session *s, unsigned row)
 {
-    int hakmem = variant_of_kind(s, VARIANT_HAKMEM);
-    header_print(s, out, "throughput, glibc = 1 (more is better)", "   hakmem / best peer");
-    for (unsigned row = 0; row < s->row_count; row++) {
-        if (!row_is_timed(s, row))
-            continue;
-        int peer = best_peer(s, row, METRIC_NS_PER_OP);
-        double speedup = cell_speedup(s, row, hakmem, peer);
-        row_print(s, out, row, figure_speedup, "%.2f");
-        if (!isnan(speedup))
-            fprintf(out, "   %.2f (%s)", speedup, s->variants[peer].name);
-        fputc('\n', out);
-    }
+    return s->options.peers ? best_peer(s, row, METRIC_NS_PER_OP)
+                            : variant_index(s, "hakmem-header");
+}
+
+static void speedup_means_print(const struct session *s, FILE *out, int hakmem)
+{
     unsigned used = 0;
     fprintf(out, "%-*s", NAME_WIDTH, "geometric mean");
     for (unsigned v = 0; v < s->variant_count; v++)
         if (variant_runs(&s->variants[v]))
             number_print(out, speedup_geomean(s, (int)v, variant_of_kind(s, VARIANT_GLIBC), &used),
                          "%.3f");
-    double against_best = speedup_geomean(s, hakmem, -1, &used);
-    if (!isnan(against_best))
-        fprintf(out, "   %.3f", against_best);
+    int rival = s->options.peers ? -1 : variant_index(s, "hakmem-header");
+    double against_rival = speedup_geomean(s, hakmem, rival, &used);
+    if (!isnan(against_rival))
+        fprintf(out, "   %.3f", against_rival);
     fputc('\n', out);
+}
+
+static void speedups_print(const struct session *s, FILE *out)
+{
+    int hakmem = variant_of_kind(s, VARIANT_HAKMEM);
+    header_print(s, out, "throughput, glibc = 1 (more is better)",
+                 s->options.peers ? "   hakmem / best peer" : "   hakmem / its header mode");
+    for (unsigned row = 0; row < s->row_count; row++) {
+        if (!row_is_timed(s, row))
+            continue;
+        int rival = rival_of(s, row);
+        double speedup = cell_speedup(s, row, hakmem, rival);
+        row_print(s, out, row, figure_speedup, "%.2f");
+        if (!isnan(speedup))
+            fprintf(out, "   %.2f (%s)", speedup, s->variants[rival].name);
+        fputc('\n', out);
+    }
+    speedup_means_print(s, out, hakmem);
 }
 
 static void memory_print(const struct session *s, FILE *out)
@@ -120,7 +134,7 @@ static void counts_print(const struct session *s, FILE *out)
 {
     if (!s->options.probes)
         return;
-    fprintf(out, "\ncounted (- : not measured)\n%-*s%*s%*s%*s%*s%*s\n", NAME_WIDTH, "variant",
+    fprintf(out, "\ncounted (- : not measured)\n%-*s %*s %*s %*s %*s %*s\n", NAME_WIDTH, "variant",
             CELL_WIDTH, "malloc hit", CELL_WIDTH, "free hit", CELL_WIDTH, "pair", CELL_WIDTH,
             "futex", CELL_WIDTH, "memory calls");
     for (unsigned v = 0; v < s->variant_count; v++) {

@@ -201,9 +201,8 @@ same_bytes() {
 no_new_stderr() {
     local added
     comparisons=$((comparisons + 1))
-    added=$(comm -13 <(normalise "$1" <"$work/$1.plain.err" | sort -u) \
-        <(normalise "$1" <"$work/$1.preload.err" | sort -u))
-    [[ -n $added ]] || return 0
+    added=$(normalise "$1" <"$work/$1.preload.err" |
+        grep -vxF -f <(normalise "$1" <"$work/$1.plain.err")) || return 0
     problem "only with the library, '$1' prints on stderr:"
     printf '%s\n' "$added" | cut -c 1-200 | sed -n '1,40s/^/    /p'
 }
@@ -261,6 +260,7 @@ server_is_on_library() {
     [[ $server_variant == plain ]] || expected=1
     for pid; do
         found=0
+        [[ -r /proc/$pid/maps ]] || fail "process $pid of '$server_name' ($server_variant) is gone"
         ! grep -qF "$library" "/proc/$pid/maps" || found=1
         comparisons=$((comparisons + 1))
         ((found == expected)) || fail "process $pid of '$server_name' ($server_variant): library" \

@@ -53,19 +53,30 @@ normalise() {
     esac
 }
 
+# shellcheck disable=SC2317 # wait_for_server calls it
+background_save_succeeded() {
+    local info
+    info=$("${ask[@]}" info persistence)
+    [[ $info == *rdb_bgsave_in_progress:0* && $info == *rdb_last_bgsave_status:ok* &&
+        $info == *rdb_saves:[1-9]* ]]
+}
+
 takes_malloc_from_library redis-server --version
 takes_malloc_from_library redis-benchmark --version
 for variant in plain preload; do
     port=$(loopback_port)
     ask=(redis-cli -h 127.0.0.1 -p "$port")
     start_server "$variant" server redis-server --bind 127.0.0.1 --port "$port" --save '' \
-        --appendonly no --daemonize no --enable-debug-command local --io-threads 2
+        --appendonly no --daemonize no --enable-debug-command local --io-threads 2 \
+        --io-threads-do-reads yes
     wait_for_server "${ask[@]}" ping
     server_is_on_library "$server_pid"
     run "$variant" benchmark redis-benchmark -h 127.0.0.1 -p "$port" --csv -c 30 -n 10000 -P 8 \
-        -r 5000 -d 200 --threads 2
+        -r 5000 -d 200
     run "$variant" flush "${ask[@]}" flushall
     run "$variant" load "${ask[@]}"
+    "${ask[@]}" bgsave >/dev/null # a fork of the server
+    wait_for_server background_save_succeeded
     run "$variant" ask "${ask[@]}"
     stop_server TERM
 done

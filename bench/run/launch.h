@@ -1,0 +1,33 @@
+/*
+ * launch.h: running one program to its end.
+ *
+ * One at a time, by one thread. The result belongs to the caller; it is large, so keep it static.
+ */
+#ifndef HAK_BENCH_LAUNCH_H
+#define HAK_BENCH_LAUNCH_H
+
+#include <stdbool.h>
+
+enum { REASON_BYTES = 160, OUTPUT_BYTES = 64 * 1024 };
+
+struct launch {
+    const char *const *argv;
+    const char *preload;     /* NULL: none */
+    const char *environment; /* "NAME=VALUE", or NULL */
+    double timeout_s;
+    bool pin;
+};
+
+struct launch_result {
+    bool ok;                   /* ended by itself with status 0 */
+    char reason[REASON_BYTES]; /* why not */
+    char output[OUTPUT_BYTES]; /* stdout and stderr */
+    long maxrss_kb, minor_faults;
+    double user_s, system_s;
+};
+void launch_run(const struct launch *launch, struct launch_result *result);
+/* Set by Ctrl-C. */
+bool launch_interrupted(void);
+void launch_catch_interrupts(void);
+
+#endif

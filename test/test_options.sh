@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Settings from the environment: every legal one works, any other is named and its default used.
+#
+# ctest: labels=quick timeout=180
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+build=${HAKMEM_BUILD_DIR:-$here/../build/release}
+library=${HAKMEM_LIB:-$build/libhakmem.so}
+program=$build/test/use_tiers
+failures=0
+unset LD_PRELOAD
+while IFS='=' read -r name _; do
+    case $name in
+    HAKMEM_BUILD_DIR | HAKMEM_LIB | HAKMEM_BIN | HAKMEM_SOURCE_DIR) ;;
+    HAKMEM_*) unset "$name" ;;
+    esac
+done < <(env)
+
+fail() {
+    printf 'test_options: %s\n' "$*" >&2
+    failures=$((failures + 1))
+}
+
+# run_with SETTING... -- COMMAND...: sets `output` (what it wrote) and `status`.
+run_with() {
+    local settings=()
+    while [[ $1 != -- ]]; do
+        settings+=("$1")
+        shift
+    done
+    shift
+    status=0
+    output=$(env "${settings[@]}" LD_PRELOAD="$library" "$@" 2>&1 </dev/null) || status=$?
+}
+
+# refused SETTING: one line that names it and its range, and the program runs.
+refused() {
+    run_with "$1" -- /bin/true
+    [[ $status == 0 ]] || fail "$1: ended with $status"
+    local pattern=" is out of range [^ ]+, using [^ ]+"
+    local rest=${output#"hakmem: $1"}
+    if [[ $rest == "$output" || ! $rest =~ ^$pattern$ || $output == *$'\n'* ]]; then
+        fail "$1: expected one line 'hakmem: $1$pattern', got: $output"
+    fi
+}
+
+# taken SETTING...: nothing is said and the program runs.
+taken() {
+    run_with "$@" -- "$program"
+    [[ $status == 0 ]] || fail "$*: ended with $status: $output"
+    [[ -z $output ]] || fail "$*: it said: $output"
+}
+
+taken HAKMEM_TEST_NOTHING=1 # a name that is none of ours
+
+for setting in \
+    HAKMEM_ARENA_GIB=abc HAKMEM_ARENA_GIB=0 HAKMEM_ARENA_GIB=-4 HAKMEM_ARENA_GIB=1x \
+    HAKMEM_ARENA_GIB=99999999999999999999999 HAKMEM_ARENA_MB_INIT=-1 HAKMEM_ARENA_MB_INIT=0 \
+    HAKMEM_ARENA_MB_MAX=0 HAKMEM_ARENA_MB_MAX=many HAKMEM_ARENA_GROWTH_LEVELS=0 \
+    HAKMEM_ARENA_GROWTH_LEVELS=1000000 HAKMEM_TINY_MAX_CLASS=6 HAKMEM_TINY_MAX_CLASS=4 \
+    HAKMEM_TINY_MAX_CLASS=8 HAKMEM_SMALLMID_ENABLE=2 HAKMEM_SMALLMID_ENABLE=yes \
+    HAKMEM_PREWARM=x HAKMEM_PREWARM=2 HAKMEM_PURGE_DECAY_MS=999999999999 \
+    HAKMEM_PURGE_DECAY_MS=-1 HAKMEM_PURGE_THREAD=2; do
+    refused "$setting"
+done
+
+run_with HAKMEM_TINY_MAX_CLASS=6 HAKMEM_PREWARM=7 -- /bin/true
+lines=$(grep -c . <<<"$output" || true)
+[[ $status == 0 && $lines == 2 ]] || fail "two bad settings: $lines lines: $output"
+
+run_with HAKMEM_TINY_MAX_CLASS=6 -- "$program"
+[[ $status == 0 ]] || fail "work with a bad setting: ended with $status: $output"
+
+long=$(printf '%05000d' 0)
+run_with HAKMEM_PREWARM="${long//0/z}" -- /bin/true
+[[ $status == 0 && $output == 'hakmem: HAKMEM_PREWARM='* ]] ||
+    fail "a value of 5000 letters: status $status, ${output:0:200}"
+
+for tiny in 5 7; do
+    for smallmid in 0 1; do
+        for prewarm in 0 1; do
+            taken HAKMEM_TINY_MAX_CLASS=$tiny HAKMEM_SMALLMID_ENABLE=$smallmid \
+                HAKMEM_PREWARM=$prewarm
+        done
+    done
+done
+taken HAKMEM_ARENA_GIB=1
+for init in 1 64; do
+    for levels in 1 8; do
+        taken HAKMEM_ARENA_MB_INIT=$init HAKMEM_ARENA_MB_MAX=64 HAKMEM_ARENA_GROWTH_LEVELS=$levels
+    done
+done
+taken HAKMEM_ARENA_GIB=1 HAKMEM_ARENA_MB_INIT=1 HAKMEM_ARENA_MB_MAX=1 HAKMEM_ARENA_GROWTH_LEVELS=1
+run_with HAKMEM_ARENA_MB_INIT=64 HAKMEM_ARENA_MB_MAX=1 -- "$program" # they contradict each other
+[[ $status == 0 ]] || fail "first step above the largest: ended with $status: $output"
+taken HAKMEM_PURGE_DECAY_MS=0
+taken HAKMEM_PURGE_DECAY_MS=1 HAKMEM_PURGE_THREAD=1
+taken HAKMEM_PURGE_THREAD=1
+
+if ((failures > 0)); then
+    echo "test_options: $failures failed" >&2
+    exit 1
+fi
