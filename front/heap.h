@@ -36,9 +36,11 @@ struct hak_bin {
 struct hak_shelf {
     struct hak_page *partial_head, *partial_tail; /* [owner] the head is the current page */
     struct hak_page *full_head;                   /* [owner] */
+    uint32_t last_miss;                           /* [owner] the heap's entries at the last one */
     uint16_t capacity;                            /* [owner] of the magazine; 2^k - 1, or 0 */
-    uint8_t misses;                               /* [owner] refills and flushes since it grew */
-    bool idle;                                    /* [owner] no refill or flush since the last tick */
+    uint8_t misses;                               /* [owner] that speak for growing */
+    bool last_was_refill;                         /* [owner] or a flush */
+    bool idle;                                    /* [owner] no miss since the last tick */
 };
 
 /* Blocks of other heaps, gathered by bitmap word. `key` is the address of the page's descriptor plus

@@ -5,9 +5,15 @@
 
 #include "front/heap.h"
 
-/* A magazine doubles at every second refill or flush, up to its class's bound ... */
+/*
+ * A small magazine doubles at every second miss (refill or flush). A larger one holds enough for
+ * blocks that come and go at random; it grows on in a burst only: when it is missed in the same
+ * direction again while the heap was in few other slow paths.
+ */
 #define MISSES_TO_GROW 2
-/* ... and as long as all magazines of the heap together could not hold more than this. */
+#define SMALL_CAPACITY 31
+#define BURST_ENTRIES 8
+/* All magazines of a heap together could not hold more than this. */
 #define HEAP_MAGAZINE_BYTES (2 * HAK_MIB)
 
 static void bin_set_count(struct hak_bin *bin, size_t count)
@@ -40,14 +46,29 @@ static bool magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t cap
     return true;
 }
 
-static bool magazine_grow(struct hak_heap *heap, size_t bin_idx)
+/* Whether this miss, the last one that the bin will remember, speaks for a larger magazine. */
+static bool miss_counts(struct hak_heap *heap, struct hak_shelf *shelf, bool refill)
+{
+    bool burst = shelf->last_was_refill == refill &&
+                 heap->entries - shelf->last_miss <= BURST_ENTRIES;
+    shelf->last_was_refill = refill;
+    shelf->last_miss = heap->entries;
+    shelf->idle = false;
+    if (shelf->capacity >= SMALL_CAPACITY) {
+        return burst;
+    }
+    return ++shelf->misses >= MISSES_TO_GROW;
+}
+
+static bool magazine_grow(struct hak_heap *heap, size_t bin_idx, bool refill)
 {
     const struct hak_class *class = &hak_classes[bin_idx];
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
+    bool wanted = miss_counts(heap, shelf, refill);
     if (shelf->capacity == 0) {
         return magazine_replace(heap, bin_idx, class->first_capacity);
     }
-    if (++shelf->misses < MISSES_TO_GROW || shelf->capacity >= class->max_capacity) {
+    if (!wanted || shelf->capacity >= class->max_capacity) {
         return false;
     }
     shelf->misses = 0;
@@ -56,7 +77,6 @@ static bool magazine_grow(struct hak_heap *heap, size_t bin_idx)
     return heap->magazine_bytes + more_bytes <= HEAP_MAGAZINE_BYTES &&
            magazine_replace(heap, bin_idx, capacity);
 }
-
 
 /* A page with free slots; when memory is out, once more after everything spare was given back. */
 static struct hak_page *page_find(struct hak_heap *heap, size_t bin_idx)
@@ -89,8 +109,7 @@ void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
     struct hak_bin *bin = &heap->bins[bin_idx];
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
     if (bin->first == NULL) {
-        shelf->idle = false;
-        (void)magazine_grow(heap, bin_idx);
+        (void)magazine_grow(heap, bin_idx, true);
         if (shelf->capacity == 0) {
             return NULL;
         }
@@ -124,8 +143,7 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
 
 void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)
 {
-    heap->shelves[bin_idx].idle = false;
-    if (!magazine_grow(heap, bin_idx)) {
+    if (!magazine_grow(heap, bin_idx, false)) {
         hak_heap_flush(heap, bin_idx, (hak_bin_count(&heap->bins[bin_idx]) + 1) / 2);
     }
 }

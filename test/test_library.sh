@@ -44,7 +44,7 @@ defined() {
 undefined() {
     nm "${@:2}" --undefined-only "$1" | awk 'NF >= 2 { sub(/@.*/, "", $NF); print $NF }' | sort -u
 }
-words() { tr -s ' \n' '\n\n' <<<"$*" | sort -u; }
+words() { tr ' ' '\n' <<<"$*" | sed '/^$/d' | sort -u; }
 
 # --- names
 [[ $(words "$operators" | wc -l) == 20 ]] || fail "this test does not list 20 operators"
@@ -60,8 +60,8 @@ for name in $family $static_family; do
     fi
 done
 stray=$(comm -23 "$work/exported" \
-    <(words "$family" "$hak_family" "$operators" "$static_family" | sort -u))
-[[ -z $stray ]] || fail "exported beyond the list:" $stray
+    <(words "$family" "$hak_family" "$operators" "$static_family") | tr '\n' ' ')
+[[ -z $stray ]] || fail "exported beyond the list: $stray"
 defined "$archive" -g 2>/dev/null >"$work/archived"
 for name in $family $hak_family $operators $static_family; do
     grep -qx "$name" "$work/archived" || fail "$(basename "$archive") does not define $name"

@@ -34,7 +34,7 @@ static void csv_text(FILE *file, const char *text)
     fputc('"', file);
 }
 
-bool csv_write(const struct session *s, const char *path)
+bool csv_write(const struct comparison *s, const char *path)
 {
     FILE *file = file_open(path);
     if (file == NULL)
@@ -97,7 +97,7 @@ static void json_number_member(FILE *file, const char *key, double value)
     json_number(file, value);
 }
 
-static void json_machine(const struct session *s, FILE *file)
+static void json_machine(const struct comparison *s, FILE *file)
 {
     struct machine machine;
     machine_describe(s, &machine);
@@ -116,7 +116,7 @@ static void json_machine(const struct session *s, FILE *file)
             (unsigned long long)s->options.seed, s->interrupted ? "true" : "false");
 }
 
-static void json_variant(const struct session *s, unsigned v, FILE *file)
+static void json_variant(const struct comparison *s, unsigned v, FILE *file)
 {
     const struct variant *variant = &s->variants[v];
     const struct probe *probe = &s->probes[v];
@@ -147,7 +147,7 @@ static void json_variant(const struct session *s, unsigned v, FILE *file)
     fputc('}', file);
 }
 
-static void json_cell(const struct session *s, unsigned row, unsigned v, FILE *file)
+static void json_cell(const struct comparison *s, unsigned row, unsigned v, FILE *file)
 {
     const struct cell *cell = &s->cells[row][v];
     json_text(file, s->variants[v].name);
@@ -171,7 +171,7 @@ static void json_cell(const struct session *s, unsigned row, unsigned v, FILE *f
     fputc('}', file);
 }
 
-static void json_row(const struct session *s, unsigned row, FILE *file)
+static void json_row(const struct comparison *s, unsigned row, FILE *file)
 {
     const struct row *bench = &all_rows[s->rows[row]];
     bool first = true;
@@ -193,7 +193,7 @@ static void json_row(const struct session *s, unsigned row, FILE *file)
     fputs("}}", file);
 }
 
-bool json_write(const struct session *s, const char *path)
+bool json_write(const struct comparison *s, const char *path)
 {
     FILE *file = file_open(path);
     if (file == NULL)

@@ -30,7 +30,7 @@ static void file_line(const char *path, const char *key, char *value, size_t val
 }
 
 /* The tree's commit, with a mark if files differ from it; "" outside a repository. */
-static void commit_read(const struct session *s, char *commit, size_t commit_bytes)
+static void commit_read(const struct comparison *s, char *commit, size_t commit_bytes)
 {
     static struct launch_result result;
     const char *const argv[] = {"git",     "-C", s->program_dir, "describe", "--always",
@@ -42,7 +42,7 @@ static void commit_read(const struct session *s, char *commit, size_t commit_byt
         snprintf(commit, commit_bytes, "%.*s", (int)strcspn(result.output, "\n"), result.output);
 }
 
-void machine_describe(const struct session *s, struct machine *machine)
+void machine_describe(const struct comparison *s, struct machine *machine)
 {
     struct utsname name;
     memset(machine, 0, sizeof *machine);
@@ -56,7 +56,7 @@ void machine_describe(const struct session *s, struct machine *machine)
     commit_read(s, machine->commit, sizeof machine->commit);
 }
 
-bool tree_file(const struct session *s, const char *name, char *path, size_t path_bytes)
+bool tree_file(const struct comparison *s, const char *name, char *path, size_t path_bytes)
 {
     static const char *const places[] = {"", "bench/", "../bench/", "../../bench/",
                                          "../../../bench/"};

@@ -76,7 +76,7 @@ static const struct option option_table[] = {
     {NULL, 0, NULL, 0},
 };
 
-static struct session session; /* large: not on the stack */
+static struct comparison comparison; /* large: not on the stack */
 static const char *variant_definitions[MAX_VARIANTS];
 static unsigned variant_definition_count;
 
@@ -197,7 +197,7 @@ static bool row_wanted(const struct row *row, const char *pattern)
            fnmatch(pattern, row->name, 0) == 0;
 }
 
-static void session_prepare(struct session *s)
+static void comparison_prepare(struct comparison *s)
 {
     ssize_t length = readlink("/proc/self/exe", s->program_dir, sizeof s->program_dir - 1);
     if (length <= 0) {
@@ -235,7 +235,7 @@ static bool directory_make(const char *path)
     return false;
 }
 
-static bool files_write(const struct session *s)
+static bool files_write(const struct comparison *s)
 {
     const struct options *options = &s->options;
     char path[PATH_MAX];
@@ -260,7 +260,7 @@ static bool files_write(const struct session *s)
     return ok;
 }
 
-static bool any_failed(const struct session *s)
+static bool any_failed(const struct comparison *s)
 {
     for (unsigned i = 0; i < s->sample_count; i++)
         if (!s->samples[i].ok)
@@ -270,16 +270,16 @@ static bool any_failed(const struct session *s)
 
 int main(int argc, char **argv)
 {
-    options_read(&session.options, argc, argv);
-    session_prepare(&session);
+    options_read(&comparison.options, argc, argv);
+    comparison_prepare(&comparison);
     launch_catch_interrupts();
-    measure_all(&session);
-    probes_run(&session);
-    cells_fill(&session);
-    targets_check(&session);
-    table_print(&session, stdout);
-    bool written = files_write(&session);
-    bool failed = any_failed(&session);
-    free(session.samples);
-    return !written ? 1 : failed ? 2 : session.interrupted ? 130 : 0;
+    measure_all(&comparison);
+    probes_run(&comparison);
+    cells_fill(&comparison);
+    targets_check(&comparison);
+    table_print(&comparison, stdout);
+    bool written = files_write(&comparison);
+    bool failed = any_failed(&comparison);
+    free(comparison.samples);
+    return !written ? 1 : failed ? 2 : comparison.interrupted ? 130 : 0;
 }

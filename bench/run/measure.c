@@ -65,7 +65,7 @@ static bool library_served(const struct variant *variant, const char *line, char
     return false;
 }
 
-static void sample_fill(const struct session *s, struct sample *sample,
+static void sample_fill(const struct comparison *s, struct sample *sample,
                         const struct launch_result *result)
 {
     for (unsigned i = 0; i < METRIC_COUNT; i++)
@@ -92,7 +92,7 @@ static void sample_fill(const struct session *s, struct sample *sample,
     sample->ok = true;
 }
 
-static void bench_run(const struct session *s, struct sample *sample)
+static void bench_run(const struct comparison *s, struct sample *sample)
 {
     static struct launch_result result;
     const struct row *row = &all_rows[s->rows[sample->row]];
@@ -117,7 +117,7 @@ static void bench_run(const struct session *s, struct sample *sample)
     sample_fill(s, sample, &result);
 }
 
-static void progress_show(const struct session *s, const struct sample *next,
+static void progress_show(const struct comparison *s, const struct sample *next,
                           const struct progress *progress)
 {
     if (!isatty(STDERR_FILENO))
@@ -130,7 +130,7 @@ static void progress_show(const struct session *s, const struct sample *next,
             s->variants[next->variant].name, (int)left / 60, (int)left % 60);
 }
 
-static void round_run(struct session *s, unsigned round, unsigned *rows, unsigned *variants,
+static void round_run(struct comparison *s, unsigned round, unsigned *rows, unsigned *variants,
                       unsigned variant_count, struct progress *progress)
 {
     shuffle(rows, s->row_count);
@@ -151,7 +151,7 @@ static void round_run(struct session *s, unsigned round, unsigned *rows, unsigne
     }
 }
 
-void measure_all(struct session *s)
+void measure_all(struct comparison *s)
 {
     unsigned rows[MAX_ROWS];
     unsigned variants[MAX_VARIANTS];

@@ -29,7 +29,8 @@ static void html_text(FILE *file, const char *text)
     }
 }
 
-static void cell_write(const struct session *s, FILE *file, unsigned row, unsigned v, bool memory)
+static void cell_write(const struct comparison *s, FILE *file, unsigned row, unsigned v,
+                       bool memory)
 {
     double value = cell_median(s, row, (int)v, memory ? METRIC_PEAK_KB : METRIC_NS_PER_OP);
     double speedup = cell_speedup(s, row, (int)v, variant_of_kind(s, VARIANT_GLIBC));
@@ -48,7 +49,7 @@ static void cell_write(const struct session *s, FILE *file, unsigned row, unsign
                 value, speedup);
 }
 
-static void table_write(const struct session *s, FILE *file, const char *title, bool memory)
+static void table_write(const struct comparison *s, FILE *file, const char *title, bool memory)
 {
     fprintf(file, "<h2>%s</h2>\n<table><tr><th>bench</th>", title);
     for (unsigned v = 0; v < s->variant_count; v++)
@@ -72,7 +73,7 @@ static void table_write(const struct session *s, FILE *file, const char *title, 
     fputs("</table>\n", file);
 }
 
-static void verdict_write(const struct session *s, FILE *file)
+static void verdict_write(const struct comparison *s, FILE *file)
 {
     int hakmem = variant_of_kind(s, VARIANT_HAKMEM);
     int glibc = variant_of_kind(s, VARIANT_GLIBC);
@@ -99,7 +100,7 @@ static void verdict_write(const struct session *s, FILE *file)
         }
 }
 
-static void targets_write(const struct session *s, FILE *file)
+static void targets_write(const struct comparison *s, FILE *file)
 {
     fputs("<h2>Targets</h2>\n<table><tr><th>figure</th><th>wanted</th><th>measured</th>"
           "<th>verdict</th></tr>\n",
@@ -117,7 +118,7 @@ static void targets_write(const struct session *s, FILE *file)
     fputs("</table>\n", file);
 }
 
-bool page_write(const struct session *s, const char *path)
+bool page_write(const struct comparison *s, const char *path)
 {
     struct machine machine;
     FILE *file = fopen(path, "we");

@@ -19,7 +19,7 @@ enum { BULK_FEW = 100, BULK_MANY = 200, BULK_BLOCKS = 1000 };
 
 static struct launch_result result; /* large; one run at a time */
 
-static bool tool_run(const struct session *s, const char *const *argv, const char *preload,
+static bool tool_run(const struct comparison *s, const char *const *argv, const char *preload,
                      const char *environment)
 {
     struct launch launch = {
@@ -57,7 +57,7 @@ static bool temporary_file(char *path, size_t path_bytes)
 /* ---- instructions on the hit paths ---- */
 
 /* Instructions of a function's hit path; NAN, with the reason, if it has none. */
-static double hit_path_count(const struct session *s, const char *library, const char *function,
+static double hit_path_count(const struct comparison *s, const char *library, const char *function,
                              char *reason)
 {
     char script[2 * PATH_MAX];
@@ -71,7 +71,7 @@ static double hit_path_count(const struct session *s, const char *library, const
     return number_after(result.output, ": ");
 }
 
-static void hit_paths_count(const struct session *s, const char *library, struct probe *probe)
+static void hit_paths_count(const struct comparison *s, const char *library, struct probe *probe)
 {
     probe->malloc_instructions = hit_path_count(s, library, "malloc", probe->reason);
     probe->free_instructions = hit_path_count(s, library, "free", probe->reason);
@@ -93,7 +93,7 @@ static double callgrind_total(const char *path)
     return total;
 }
 
-static double bulk_instructions(const struct session *s, const char *library, int rounds)
+static double bulk_instructions(const struct comparison *s, const char *library, int rounds)
 {
     char out[PATH_MAX];
     char out_option[PATH_MAX + 32];
@@ -112,7 +112,7 @@ static double bulk_instructions(const struct session *s, const char *library, in
 }
 
 /* Instructions of one malloc and one free with loop and PLT. */
-static double pair_instructions(const struct session *s, const char *library)
+static double pair_instructions(const struct comparison *s, const char *library)
 {
     double many = bulk_instructions(s, library, BULK_MANY);
     if (isnan(many))
@@ -122,7 +122,7 @@ static double pair_instructions(const struct session *s, const char *library)
 }
 
 /* Instructions of loop and PLT a pair. */
-static double loop_instructions(const struct session *s)
+static double loop_instructions(const struct comparison *s)
 {
     char library[2 * PATH_MAX];
     struct probe null = {.malloc_instructions = NAN};
@@ -158,7 +158,7 @@ static void strace_line_add(const char *line, struct probe *probe)
              calls);
 }
 
-static void system_calls_count(const struct session *s, const char *library, struct probe *probe)
+static void system_calls_count(const struct comparison *s, const char *library, struct probe *probe)
 {
     char out[PATH_MAX];
     char program[2 * PATH_MAX];
@@ -195,7 +195,7 @@ static void system_calls_count(const struct session *s, const char *library, str
 }
 
 /* Only hakmem counts its mutexes; it says so at exit when asked to. */
-static void mutexes_count(const struct session *s, const char *library, struct probe *probe)
+static void mutexes_count(const struct comparison *s, const char *library, struct probe *probe)
 {
     char program[2 * PATH_MAX];
     snprintf(program, sizeof program, "%s/bench_mid_large_mt", s->program_dir);
@@ -204,7 +204,7 @@ static void mutexes_count(const struct session *s, const char *library, struct p
         probe->mutex_acquisitions = number_after(result.output, "mutex acquisitions: ");
 }
 
-void probes_run(struct session *s)
+void probes_run(struct comparison *s)
 {
     const struct probe none = {NAN, NAN, NAN, NAN, NAN, NAN, "", ""};
     for (unsigned i = 0; i < MAX_VARIANTS; i++)

@@ -27,7 +27,8 @@ const struct row all_rows[] = {
 };
 const unsigned all_row_count = sizeof all_rows / sizeof all_rows[0];
 
-_Static_assert(sizeof all_rows / sizeof all_rows[0] <= MAX_ROWS, "struct session holds MAX_ROWS");
+_Static_assert(sizeof all_rows / sizeof all_rows[0] <= MAX_ROWS,
+               "struct comparison holds MAX_ROWS");
 
 #define METRIC_INFO(id, name, key) {name, key},
 const struct metric_info metrics[METRIC_COUNT] = {METRIC_TABLE(METRIC_INFO)};

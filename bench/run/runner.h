@@ -1,7 +1,7 @@
 /*
  * runner.h: the types of bench_runner: benches, variants, samples, and what is made of them.
  *
- * Owner: main() holds one struct session; every module works on it. One thread.
+ * Owner: main() holds one struct comparison; every module works on it. One thread.
  *
  * A figure that was not measured is NAN and is printed as `-` or null, never as zero.
  * A new metric is one line of METRIC_TABLE; a new bench one line of the table in rows.c.
@@ -122,7 +122,7 @@ struct options {
     double timeout_s;
 };
 
-struct session {
+struct comparison {
     struct options options;
     char program_dir[PATH_MAX]; /* where this program and the benches are */
     unsigned rows[MAX_ROWS];    /* indices in all_rows */
@@ -139,51 +139,51 @@ struct session {
 };
 
 /* ---- variants.c ---- */
-void variants_find(struct session *s);
+void variants_find(struct comparison *s);
 /* "NAME=LIB.so"; replaces the variant of that name. */
-bool variant_add(struct session *s, const char *definition);
+bool variant_add(struct comparison *s, const char *definition);
 /* Index, or -1 if it is absent or not in this run. */
-int variant_index(const struct session *s, const char *name);
-int variant_of_kind(const struct session *s, enum variant_kind kind);
+int variant_index(const struct comparison *s, const char *name);
+int variant_of_kind(const struct comparison *s, enum variant_kind kind);
 bool variant_runs(const struct variant *variant);
 
 /* ---- measure.c ---- */
-void measure_all(struct session *s);
+void measure_all(struct comparison *s);
 
 /* ---- stats.c ---- */
 double median_of(double *values, unsigned count); /* sorts */
-void cells_fill(struct session *s);
+void cells_fill(struct comparison *s);
 /* Throughput of `variant` over that of `base`; NAN where either is missing. */
-double cell_speedup(const struct session *s, unsigned row, int variant, int base);
+double cell_speedup(const struct comparison *s, unsigned row, int variant, int base);
 /* The packaged peer with the highest throughput or the least peak memory; -1: none measured. */
-int best_peer(const struct session *s, unsigned row, enum metric metric);
+int best_peer(const struct comparison *s, unsigned row, enum metric metric);
 /* Of throughputs against base; base -1: the best peer of each bench. Counts the rows used. */
-double speedup_geomean(const struct session *s, int variant, int base, unsigned *used);
+double speedup_geomean(const struct comparison *s, int variant, int base, unsigned *used);
 /* NAN if this cell has none. */
-double cell_median(const struct session *s, unsigned row, int variant, enum metric metric);
-bool row_is_timed(const struct session *s, unsigned row);
+double cell_median(const struct comparison *s, unsigned row, int variant, enum metric metric);
+bool row_is_timed(const struct comparison *s, unsigned row);
 
 /* ---- probes.c ---- */
-void probes_run(struct session *s);
+void probes_run(struct comparison *s);
 
 /* ---- targets.c ---- */
-void targets_check(struct session *s);
+void targets_check(struct comparison *s);
 extern const char *const verdict_names[];
 
 /* ---- table.c, files.c, page.c ---- */
-void table_print(const struct session *s, FILE *out);
-bool csv_write(const struct session *s, const char *path);
-bool json_write(const struct session *s, const char *path);
-bool page_write(const struct session *s, const char *path);
+void table_print(const struct comparison *s, FILE *out);
+bool csv_write(const struct comparison *s, const char *path);
+bool json_write(const struct comparison *s, const char *path);
+bool page_write(const struct comparison *s, const char *path);
 
 /* ---- machine.c ---- */
 struct machine {
     char kernel[128], cpu[128], thp[64], hugepages[64], commit[64];
     long cpus;
 };
-void machine_describe(const struct session *s, struct machine *machine);
+void machine_describe(const struct comparison *s, struct machine *machine);
 
 /* Finds a file beside this program or, a few levels up, in the source tree. */
-bool tree_file(const struct session *s, const char *name, char *path, size_t path_bytes);
+bool tree_file(const struct comparison *s, const char *name, char *path, size_t path_bytes);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * stats.c: what is made of the samples: medians, ratios, geometric means.
  *
- * Pure arithmetic over struct session; a figure without samples is NAN and spreads as such.
+ * Pure arithmetic over struct comparison; a figure without samples is NAN and spreads as such.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ double median_of(double *values, unsigned count)
     return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-static void cell_metric_fill(struct session *s, unsigned row, unsigned variant, unsigned metric)
+static void cell_metric_fill(struct comparison *s, unsigned row, unsigned variant, unsigned metric)
 {
     static double values[MAX_ROUNDS];
     struct cell *cell = &s->cells[row][variant];
@@ -39,7 +39,7 @@ static void cell_metric_fill(struct session *s, unsigned row, unsigned variant, 
     cell->max[metric] = count == 0 ? NAN : values[count - 1];
 }
 
-void cells_fill(struct session *s)
+void cells_fill(struct comparison *s)
 {
     memset(s->cells, 0, sizeof s->cells);
     for (unsigned i = 0; i < s->sample_count; i++) {
@@ -55,20 +55,20 @@ void cells_fill(struct session *s)
                 cell_metric_fill(s, row, variant, metric);
 }
 
-bool row_is_timed(const struct session *s, unsigned row)
+bool row_is_timed(const struct comparison *s, unsigned row)
 {
     return (all_rows[s->rows[row]].flags & ROW_MEMORY_ONLY) == 0;
 }
 
 /* A cell with a failed run says so and takes no part in any comparison. */
-double cell_median(const struct session *s, unsigned row, int variant, enum metric metric)
+double cell_median(const struct comparison *s, unsigned row, int variant, enum metric metric)
 {
     if (variant < 0 || s->cells[row][variant].failed > 0)
         return NAN;
     return s->cells[row][variant].median[metric];
 }
 
-double cell_speedup(const struct session *s, unsigned row, int variant, int base)
+double cell_speedup(const struct comparison *s, unsigned row, int variant, int base)
 {
     if (!row_is_timed(s, row))
         return NAN;
@@ -76,7 +76,7 @@ double cell_speedup(const struct session *s, unsigned row, int variant, int base
            cell_median(s, row, variant, METRIC_NS_PER_OP);
 }
 
-int best_peer(const struct session *s, unsigned row, enum metric metric)
+int best_peer(const struct comparison *s, unsigned row, enum metric metric)
 {
     int best = -1;
     for (unsigned i = 0; i < s->variant_count; i++) {
@@ -89,7 +89,7 @@ int best_peer(const struct session *s, unsigned row, enum metric metric)
     return best;
 }
 
-double speedup_geomean(const struct session *s, int variant, int base, unsigned *used)
+double speedup_geomean(const struct comparison *s, int variant, int base, unsigned *used)
 {
     double log_sum = 0;
     *used = 0;

@@ -8,24 +8,24 @@
 enum { NAME_WIDTH = 18, CELL_WIDTH = 13, FEW_SAMPLES = 6 };
 
 /* One figure of a table: the variant's for the row; NAN prints as "-". */
-typedef double cell_figure(const struct session *s, unsigned row, int variant);
+typedef double cell_figure(const struct comparison *s, unsigned row, int variant);
 
-static double figure_ns(const struct session *s, unsigned row, int variant)
+static double figure_ns(const struct comparison *s, unsigned row, int variant)
 {
     return row_is_timed(s, row) ? cell_median(s, row, variant, METRIC_NS_PER_OP) : NAN;
 }
 
-static double figure_speedup(const struct session *s, unsigned row, int variant)
+static double figure_speedup(const struct comparison *s, unsigned row, int variant)
 {
     return cell_speedup(s, row, variant, variant_of_kind(s, VARIANT_GLIBC));
 }
 
-static double figure_peak_mb(const struct session *s, unsigned row, int variant)
+static double figure_peak_mb(const struct comparison *s, unsigned row, int variant)
 {
     return cell_median(s, row, variant, METRIC_PEAK_KB) / 1024;
 }
 
-static double figure_after_mb(const struct session *s, unsigned row, int variant)
+static double figure_after_mb(const struct comparison *s, unsigned row, int variant)
 {
     return cell_median(s, row, variant, METRIC_AFTER_KB) / 1024;
 }
@@ -38,7 +38,7 @@ static void number_print(FILE *out, double value, const char *format)
     fprintf(out, " %*s", CELL_WIDTH, text);
 }
 
-static void header_print(const struct session *s, FILE *out, const char *title, const char *last)
+static void header_print(const struct comparison *s, FILE *out, const char *title, const char *last)
 {
     fprintf(out, "\n%s\n%-*s", title, NAME_WIDTH, "bench");
     for (unsigned v = 0; v < s->variant_count; v++)
@@ -47,7 +47,7 @@ static void header_print(const struct session *s, FILE *out, const char *title, 
     fprintf(out, "%s\n", last);
 }
 
-static void row_print(const struct session *s, FILE *out, unsigned row, cell_figure *figure,
+static void row_print(const struct comparison *s, FILE *out, unsigned row, cell_figure *figure,
                       const char *format)
 {
     fprintf(out, "%-*s", NAME_WIDTH, all_rows[s->rows[row]].name);
@@ -61,7 +61,7 @@ static void row_print(const struct session *s, FILE *out, unsigned row, cell_fig
     }
 }
 
-static void times_print(const struct session *s, FILE *out)
+static void times_print(const struct comparison *s, FILE *out)
 {
     char title[96];
     snprintf(title, sizeof title, "nanoseconds an operation (median of %u)", s->options.rounds);
@@ -75,13 +75,13 @@ static void times_print(const struct session *s, FILE *out)
 }
 
 /* What hakmem stands against in the last column: the best peer of the bench, or its header mode. */
-static int rival_of(const struct session *s, unsigned row)
+static int rival_of(const struct comparison *s, unsigned row)
 {
     return s->options.peers ? best_peer(s, row, METRIC_NS_PER_OP)
                             : variant_index(s, "hakmem-header");
 }
 
-static void speedup_means_print(const struct session *s, FILE *out, int hakmem)
+static void speedup_means_print(const struct comparison *s, FILE *out, int hakmem)
 {
     unsigned used = 0;
     fprintf(out, "%-*s", NAME_WIDTH, "geometric mean");
@@ -96,7 +96,7 @@ static void speedup_means_print(const struct session *s, FILE *out, int hakmem)
     fputc('\n', out);
 }
 
-static void speedups_print(const struct session *s, FILE *out)
+static void speedups_print(const struct comparison *s, FILE *out)
 {
     int hakmem = variant_of_kind(s, VARIANT_HAKMEM);
     header_print(s, out, "throughput, glibc = 1 (more is better)",
@@ -114,7 +114,7 @@ static void speedups_print(const struct session *s, FILE *out)
     speedup_means_print(s, out, hakmem);
 }
 
-static void memory_print(const struct session *s, FILE *out)
+static void memory_print(const struct comparison *s, FILE *out)
 {
     header_print(s, out, "peak memory, MB", "");
     for (unsigned row = 0; row < s->row_count; row++) {
@@ -130,7 +130,7 @@ static void memory_print(const struct session *s, FILE *out)
     }
 }
 
-static void counts_print(const struct session *s, FILE *out)
+static void counts_print(const struct comparison *s, FILE *out)
 {
     if (!s->options.probes)
         return;
@@ -153,7 +153,7 @@ static void counts_print(const struct session *s, FILE *out)
                  "2048 42\n");
 }
 
-static void failures_print(const struct session *s, FILE *out)
+static void failures_print(const struct comparison *s, FILE *out)
 {
     for (unsigned row = 0; row < s->row_count; row++)
         for (unsigned v = 0; v < s->variant_count; v++)
@@ -162,7 +162,7 @@ static void failures_print(const struct session *s, FILE *out)
                         s->variants[v].name, s->cells[row][v].failed, s->cells[row][v].reason);
 }
 
-static void targets_print(const struct session *s, FILE *out)
+static void targets_print(const struct comparison *s, FILE *out)
 {
     fprintf(out, "\ntargets\n");
     for (unsigned i = 0; i < s->target_count; i++) {
@@ -172,7 +172,7 @@ static void targets_print(const struct session *s, FILE *out)
     }
 }
 
-void table_print(const struct session *s, FILE *out)
+void table_print(const struct comparison *s, FILE *out)
 {
     struct machine machine;
     machine_describe(s, &machine);

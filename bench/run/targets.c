@@ -25,7 +25,7 @@ __attribute__((format(printf, 2, 3))) static void text_add(struct target *target
     va_end(arguments);
 }
 
-static struct target *target_new(struct session *s, const char *what, const char *wanted)
+static struct target *target_new(struct comparison *s, const char *what, const char *wanted)
 {
     struct target *target = &s->targets[s->target_count++];
     memset(target, 0, sizeof *target);
@@ -43,13 +43,13 @@ static void target_at_most(struct target *target, double value, double most)
     target->verdict = value <= most ? VERDICT_MET : VERDICT_MISSED;
 }
 
-static const char *row_name(const struct session *s, unsigned row)
+static const char *row_name(const struct comparison *s, unsigned row)
 {
     return all_rows[s->rows[row]].name;
 }
 
 /* A failed run of ours is no figure, but no target is met over it either. */
-static unsigned failures_add(const struct session *s, int hakmem, struct target *target)
+static unsigned failures_add(const struct comparison *s, int hakmem, struct target *target)
 {
     unsigned failed = 0;
     for (unsigned row = 0; hakmem >= 0 && row < s->row_count; row++)
@@ -59,7 +59,7 @@ static unsigned failures_add(const struct session *s, int hakmem, struct target 
 }
 
 /* base -1: the best packaged peer of each bench. */
-static void none_slower(struct session *s, int hakmem, int base, const char *what)
+static void none_slower(struct comparison *s, int hakmem, int base, const char *what)
 {
     struct target *target = target_new(s, what, "none below 1.00");
     unsigned compared = 0;
@@ -81,7 +81,7 @@ static void none_slower(struct session *s, int hakmem, int base, const char *wha
     target->verdict = below == 0 ? VERDICT_MET : VERDICT_MISSED;
 }
 
-static void geomean_enough(struct session *s, int hakmem)
+static void geomean_enough(struct comparison *s, int hakmem)
 {
     struct target *target =
         target_new(s, "throughput, geometric mean against the best peer of each bench", ">= 1.10");
@@ -99,7 +99,7 @@ static void geomean_enough(struct session *s, int hakmem)
 }
 
 /* The lower peak of mimalloc and jemalloc; -1 if neither was measured. */
-static int leanest(const struct session *s, unsigned row)
+static int leanest(const struct comparison *s, unsigned row)
 {
     int mimalloc = variant_index(s, "mimalloc");
     int jemalloc = variant_index(s, "jemalloc");
@@ -110,7 +110,7 @@ static int leanest(const struct session *s, unsigned row)
     return jemalloc_kb < mimalloc_kb ? jemalloc : mimalloc;
 }
 
-static void memory_lean(struct session *s, int hakmem)
+static void memory_lean(struct comparison *s, int hakmem)
 {
     struct target *target = target_new(
         s, "peak memory against the leaner of mimalloc and jemalloc, benches above 10 MB",
@@ -135,7 +135,7 @@ static void memory_lean(struct session *s, int hakmem)
     target->verdict = above == 0 ? VERDICT_MET : VERDICT_MISSED;
 }
 
-static void nothing_small(struct session *s, int hakmem)
+static void nothing_small(struct comparison *s, int hakmem)
 {
     struct target *target =
         target_new(s, "peak memory of a program that does nothing, less glibc's", "<= 1024 kB");
@@ -152,7 +152,7 @@ static void nothing_small(struct session *s, int hakmem)
     }
 }
 
-static void counts_check(struct session *s, int hakmem)
+static void counts_check(struct comparison *s, int hakmem)
 {
     static const struct probe none = {NAN, NAN, NAN, NAN, NAN, NAN, "", ""};
     const struct probe *probe = hakmem >= 0 ? &s->probes[hakmem] : &none;
@@ -178,7 +178,7 @@ static void counts_check(struct session *s, int hakmem)
     }
 }
 
-void targets_check(struct session *s)
+void targets_check(struct comparison *s)
 {
     int hakmem = variant_of_kind(s, VARIANT_HAKMEM);
     s->target_count = 0;

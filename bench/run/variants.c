@@ -41,7 +41,7 @@ static bool library_at(const char *dir, const char *file, char *library)
     return access(path, R_OK) == 0 && realpath(path, library) != NULL;
 }
 
-static struct variant *variant_new(struct session *s, const char *name, enum variant_kind kind)
+static struct variant *variant_new(struct comparison *s, const char *name, enum variant_kind kind)
 {
     struct variant *variant = &s->variants[s->variant_count++];
     snprintf(variant->name, sizeof variant->name, "%s", name);
@@ -49,7 +49,7 @@ static struct variant *variant_new(struct session *s, const char *name, enum var
     return variant;
 }
 
-static void peer_find(struct session *s, const struct peer *peer)
+static void peer_find(struct comparison *s, const struct peer *peer)
 {
     struct variant *variant = variant_new(s, peer->name, VARIANT_PEER);
     variant->wanted = s->options.peers;
@@ -58,7 +58,7 @@ static void peer_find(struct session *s, const struct peer *peer)
             variant->present = library_at(system_dirs[dir], peer->files[i], variant->library);
 }
 
-void variants_find(struct session *s)
+void variants_find(struct comparison *s)
 {
     struct variant *glibc = variant_new(s, "glibc", VARIANT_GLIBC);
     glibc->present = glibc->wanted = true;
@@ -74,7 +74,7 @@ void variants_find(struct session *s)
         peer_find(s, &peers[i]);
 }
 
-bool variant_add(struct session *s, const char *definition)
+bool variant_add(struct comparison *s, const char *definition)
 {
     const char *equals = strchr(definition, '=');
     struct variant *variant = NULL;
@@ -108,7 +108,7 @@ bool variant_runs(const struct variant *variant)
     return variant->present && variant->wanted;
 }
 
-int variant_index(const struct session *s, const char *name)
+int variant_index(const struct comparison *s, const char *name)
 {
     for (unsigned i = 0; i < s->variant_count; i++)
         if (strcmp(s->variants[i].name, name) == 0 && variant_runs(&s->variants[i]))
@@ -116,7 +116,7 @@ int variant_index(const struct session *s, const char *name)
     return -1;
 }
 
-int variant_of_kind(const struct session *s, enum variant_kind kind)
+int variant_of_kind(const struct comparison *s, enum variant_kind kind)
 {
     for (unsigned i = 0; i < s->variant_count; i++)
         if (s->variants[i].kind == kind && variant_runs(&s->variants[i]))

@@ -44,11 +44,10 @@ FLUSHALL
 DBSIZE
 END
 
-# The server stamps its log lines with process id, role and time.
+# The names of redis-benchmark's tests, without the figures.
 normalise() {
     case $1 in
-    server) sed -E 's/^[0-9]+:[A-Z] [^*#.-]* ([*#.-])/\1/; s/pid=[0-9]+/pid=/; s/port=[0-9]+/port=/' ;;
-    benchmark) sed -E 's/("[^"]*"),.*/\1/' ;; # the name of each test, without the figures
+    benchmark) sed -E 's/("[^"]*"),.*/\1/' ;;
     *) cat ;;
     esac
 }
