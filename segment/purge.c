@@ -52,6 +52,15 @@ uint32_t hak_purge_ticks(void)
     return atomic_load_explicit(&ticks_count, memory_order_relaxed);
 }
 
+void hak_purge_some(size_t bytes)
+{
+    size_t purged = 0;
+    for (size_t at = hak_segment_prev(HAK_MAP_DIRTY, hak_arena_end());
+         at != HAK_NO_SEGMENT && purged < bytes; at = hak_segment_prev(HAK_MAP_DIRTY, at)) {
+        purged += hak_segment_purge(at, true);
+    }
+}
+
 size_t hak_purge_all(void)
 {
     return purge_walk(true);

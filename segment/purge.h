@@ -20,6 +20,10 @@ bool hak_purge_poll(void);
 /* Number of ticks so far; heaps compare it with the last one that they tidied up at. */
 uint32_t hak_purge_ticks(void);
 
+/* Gives about `bytes` of free memory back now, highest address first: where the next claims look
+ * last. */
+void hak_purge_some(size_t bytes);
+
 /* Gives all free memory back now. Returns the bytes. */
 size_t hak_purge_all(void);
 

@@ -67,8 +67,8 @@ bool hak_pages_claim_at(size_t page_idx, size_t count);
 /* Gives slots back that were claimed. `dirty`: their memory may hold other bytes than zero. */
 void hak_pages_release(size_t page_idx, size_t count, bool dirty);
 
-/* Whether the memory of a page that the caller holds may hold other bytes than zero. */
-bool hak_page_is_dirty(size_t page_idx);
+/* How many of these pages, which the caller holds, may hold other bytes than zero. */
+size_t hak_pages_dirty(size_t page_idx, size_t count);
 
 /* Bytes of free slots whose memory was not given back; approximate while threads run. */
 size_t hak_dirty_bytes(void);
@@ -84,8 +84,10 @@ void hak_pages_clean(size_t page_idx, size_t count);
 void hak_segment_moved(size_t segment_idx, bool moved);
 size_t hak_segments_moved(void);
 
-/* The lowest segment from `from` on whose bit is set in a map, or HAK_NO_SEGMENT. */
+/* The lowest segment from `from` on, or the highest below `below`, whose bit is set in a map;
+ * HAK_NO_SEGMENT if there is none. */
 size_t hak_segment_next(unsigned map, size_t from);
+size_t hak_segment_prev(unsigned map, size_t below);
 
 /* Taken slots and pool of a segment at this moment. */
 uint32_t hak_segment_taken(size_t segment_idx, enum hak_pool *pool);

@@ -17,9 +17,9 @@
 #define CHILD_SECONDS 30
 #define FORKS (SUPPORT_SHADOWED ? 30 : 300)
 
-static const size_t tier_sizes[] = {1,    16,        64,      200,    256,     257,
-                                    1000, 1025,      3000,    4096,   5000,    20000,
-                                    65536, 80 * KIB, 300 * KIB, MIB,   3 * MIB, 5 * MIB};
+static const size_t tier_sizes[] = {1,     16,       64,        200,  256,     257,
+                                    1000,  1025,     3000,      4096, 5000,    20000,
+                                    65536, 80 * KIB, 300 * KIB, MIB,  3 * MIB, 5 * MIB};
 
 /*
  * Blocks that anyone may take out. The first words of a block are its size and its key, the

@@ -11,6 +11,9 @@ export LC_ALL=C
 unset LD_PRELOAD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+for file in "$library" "$build/test/use_tiers"; do
+    [[ -e $file ]] || { echo "$file is not built" >&2; exit 1; }
+done
 failures=0
 
 fail() {

@@ -7,6 +7,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=${HAKMEM_BUILD_DIR:-$here/../build/release}
 library=${HAKMEM_LIB:-$build/libhakmem.so}
 program=$build/test/use_tiers
+for file in "$library" "$build/test/use_tiers"; do
+    [[ -e $file ]] || { echo "$file is not built" >&2; exit 1; }
+done
 failures=0
 unset LD_PRELOAD
 while IFS='=' read -r name _; do
@@ -56,11 +59,12 @@ taken HAKMEM_TEST_NOTHING=1 # a name that is none of ours
 for setting in \
     HAKMEM_ARENA_GIB=abc HAKMEM_ARENA_GIB=0 HAKMEM_ARENA_GIB=-4 HAKMEM_ARENA_GIB=1x \
     HAKMEM_ARENA_GIB=99999999999999999999999 HAKMEM_ARENA_MB_INIT=-1 HAKMEM_ARENA_MB_INIT=0 \
-    HAKMEM_ARENA_MB_MAX=0 HAKMEM_ARENA_MB_MAX=many HAKMEM_ARENA_GROWTH_LEVELS=0 \
+    HAKMEM_ARENA_MB_MAX=0 HAKMEM_ARENA_MB_MAX=many HAKMEM_ARENA_GROWTH_LEVELS=-1 \
     HAKMEM_ARENA_GROWTH_LEVELS=1000000 HAKMEM_TINY_MAX_CLASS=6 HAKMEM_TINY_MAX_CLASS=4 \
     HAKMEM_TINY_MAX_CLASS=8 HAKMEM_SMALLMID_ENABLE=2 HAKMEM_SMALLMID_ENABLE=yes \
     HAKMEM_PREWARM=x HAKMEM_PREWARM=2 HAKMEM_PURGE_DECAY_MS=999999999999 \
-    HAKMEM_PURGE_DECAY_MS=-1 HAKMEM_PURGE_THREAD=2; do
+    HAKMEM_PURGE_DECAY_MS=-1 HAKMEM_PURGE_THREAD=2 \
+    HAKMEM_POOL_TLS_ARENA_MB_INIT=0 HAKMEM_POOL_TLS_ARENA_MB_MAX=x; do
     refused "$setting"
 done
 
@@ -85,6 +89,8 @@ for tiny in 5 7; do
     done
 done
 taken HAKMEM_ARENA_GIB=1
+taken HAKMEM_ARENA_GROWTH_LEVELS=0
+taken HAKMEM_POOL_TLS_ARENA_MB_INIT=4 HAKMEM_POOL_TLS_ARENA_GROWTH_LEVELS=2
 for init in 1 64; do
     for levels in 1 8; do
         taken HAKMEM_ARENA_MB_INIT=$init HAKMEM_ARENA_MB_MAX=64 HAKMEM_ARENA_GROWTH_LEVELS=$levels

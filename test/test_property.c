@@ -192,11 +192,10 @@ static void *aligned_by(unsigned way, size_t alignment, size_t size)
 
 static void property__every_alignment__aligned_and_disjoint(void **state)
 {
-    const size_t sizes[] = {0,        1,           15,      16,          17,      48,
-                            100,      256,         257,     1000,        1024,    1025,
-                            4096,     4097,        20000,   32 * KIB,    65536,   65537,
-                            100000,   MIB - 4096,  MIB,     2 * MIB - 1, 2 * MIB, 3 * MIB + 5,
-                            4 * MIB};
+    const size_t sizes[] = {0,           1,        15,          16,     17,     48,         100,
+                            256,         257,      1000,        1024,   1025,   4096,       4097,
+                            20000,       32 * KIB, 65536,       65537,  100000, MIB - 4096, MIB,
+                            2 * MIB - 1, 2 * MIB,  3 * MIB + 5, 4 * MIB};
     struct window window = {0};
     size_t before_bytes = used_bytes();
     (void)state;

@@ -8,9 +8,9 @@
 
 #include "support.h"
 
-static const size_t tier_sizes[] = {1,     16,    100,   256,      257,      1024,    1025,
-                                    4096,  4097,  16384, 65536,    65537,    200000,  MIB,
-                                    2 * MIB, 3 * MIB + 1, 9 * MIB};
+static const size_t tier_sizes[] = {1,      16,   100,     256,         257,    1024,
+                                    1025,   4096, 4097,    16384,       65536,  65537,
+                                    200000, MIB,  2 * MIB, 3 * MIB + 1, 9 * MIB};
 
 /* Resizes a block filled with `key` and fills it again; fails the test when bytes were lost. */
 static char *resize(char *block, size_t old_bytes, size_t new_bytes, uint64_t key)

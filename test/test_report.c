@@ -184,9 +184,9 @@ static void report__trim__one_when_memory_was_given_back(void **state)
 
 static void report__mallopt__answers_1(void **state)
 {
-    const int parameters[] = {M_MXFAST,     M_NLBLKS,       M_GRAIN,    M_KEEP,
-                              M_TOP_PAD,    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX,
-                              M_CHECK_ACTION, M_PERTURB,    M_ARENA_TEST, M_ARENA_MAX};
+    const int parameters[] = {M_MXFAST,       M_NLBLKS,         M_GRAIN,          M_KEEP,
+                              M_TOP_PAD,      M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX,
+                              M_CHECK_ACTION, M_PERTURB,        M_ARENA_TEST,     M_ARENA_MAX};
     const int values[] = {0, 1, 64, 1 << 20};
     (void)state;
     for (size_t i = 0; i < SUPPORT_COUNT(parameters); i++) {

@@ -133,7 +133,8 @@ static void worker_leave(struct worker *worker)
     for (size_t i = 0; i < OWN_SLOTS; i++) {
         struct item *item = worker->own[i];
         worker->own[i] = NULL;
-        if (item != NULL && support_random(&worker->seed) % 100 < worker->scenario->remote_percent) {
+        if (item != NULL &&
+            support_random(&worker->seed) % 100 < worker->scenario->remote_percent) {
             size_t idx = support_random(&worker->seed) % TABLE_SLOTS;
             /* acq_rel: as in worker_step(). */
             item = atomic_exchange_explicit(&table[idx], item, memory_order_acq_rel);

@@ -76,12 +76,15 @@ leave() {
     exit "$status"
 }
 
-# needs PACKAGE PROGRAM...: ends the test unless the Debian package's programs are there.
+# needs PACKAGE PROGRAM...: ends the test unless the Debian package's programs (or files, given by
+# absolute names) are there.
 needs() {
     local package=$1 program
     shift
     for program; do
-        command -v "$program" >/dev/null && continue
+        if command -v "$program" >/dev/null || [[ $program == /* && -e $program ]]; then
+            continue
+        fi
         [[ ${HAKMEM_REAL_REQUIRED:-0} != 1 ]] ||
             fail "$program is not installed (Debian package $package)"
         say "skipped: $program is not installed (Debian package $package)"
@@ -217,7 +220,8 @@ takes_malloc_from_library() {
     comparisons=$((comparisons + 1))
     cat "$work"/bindings.* 2>/dev/null | grep -E "$names" >"$work/family" || true
     rm -f "$work"/bindings.*
-    grep -F "symbol \`malloc'" "$work/family" | grep -F " to $library [" >/dev/null ||
+    grep -F "symbol \`malloc'" "$work/family" >"$work/malloc" || true
+    grep -qF " to $library [" "$work/malloc" ||
         fail "$1 does not take malloc from the library"
     elsewhere=$(grep -vF -e " to $library [" -e " to $1 [" "$work/family") || return 0
     problem "$1 takes part of malloc from elsewhere:"

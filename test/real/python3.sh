@@ -7,7 +7,7 @@
 source "$(dirname "$0")/common.bash"
 python=/usr/bin/python3
 needs python3 "$python"
-needs libpython3.11-testsuite "$("$python" -c 'import sys; print("{}/test/test_json".format(sys.path[-2] if 0 else ""))')"
+needs libpython3.11-testsuite /usr/lib/python3.11/test/test_json
 
 export PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1
 
