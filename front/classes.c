@@ -4,6 +4,7 @@
 #include "front/classes.h"
 
 #define SMALLMID_MAX ((size_t)4096)
+#define SMALLMID_BINS ((size_t)16)
 /* What a magazine may hold at most, in blocks and in bytes. */
 #define CAPACITY_MAX 1023
 #define SMALL_MAGAZINE_BYTES (64 * HAK_KIB)
@@ -18,8 +19,12 @@ static size_t bin_slot_bytes(size_t bin)
     if (bin <= HAK_SMALL_BINS) {
         return bin * HAK_GRAIN;
     }
-    size_t step = bin - HAK_SMALL_BINS - 1; /* 8 steps a doubling of 1 KiB */
-    return (HAK_SMALL_MAX + (step % 8 + 1) * (HAK_SMALL_MAX / 8)) << (step / 8);
+    size_t step = bin - HAK_SMALL_BINS - 1;
+    if (step < SMALLMID_BINS) { /* 8 steps a doubling of 1 KiB */
+        return (HAK_SMALL_MAX + (step % 8 + 1) * (HAK_SMALL_MAX / 8)) << (step / 8);
+    }
+    step -= SMALLMID_BINS; /* 4 steps a doubling of 4 KiB */
+    return (SMALLMID_MAX + (step % 4 + 1) * (SMALLMID_MAX / 4)) << (step / 4);
 }
 
 static enum hak_pool bin_pool(size_t slot_bytes, size_t tiny_max, bool smallmid)
@@ -30,18 +35,15 @@ static enum hak_pool bin_pool(size_t slot_bytes, size_t tiny_max, bool smallmid)
     return smallmid && slot_bytes <= SMALLMID_MAX ? HAK_POOL_SMALLMID : HAK_POOL_MID;
 }
 
-/* Mid spans have 8 slots at least, and up to 28. */
+/* Mid spans have 8 to 14 slots: few, so that they become free and serve another size. */
 static uint8_t bin_span_pages(size_t slot_bytes)
 {
-    if (slot_bytes <= SMALLMID_MAX) {
-        return 1;
-    }
-    return slot_bytes <= 8 * HAK_KIB ? 2 : slot_bytes <= 16 * HAK_KIB ? 4 : 8;
+    return (uint8_t)hak_max(hak_power_of_two_up(slot_bytes) * 8 / HAK_PAGE_BYTES, 1);
 }
 
 static uint16_t bin_max_capacity(size_t slot_bytes)
 {
-    size_t bytes = slot_bytes <= HAK_SMALL_MAX ? SMALL_MAGAZINE_BYTES
+    size_t bytes = slot_bytes <= HAK_SMALL_MAX  ? SMALL_MAGAZINE_BYTES
                    : slot_bytes <= SMALLMID_MAX ? SMALLMID_MAGAZINE_BYTES
                                                 : MID_MAGAZINE_BYTES;
     size_t blocks = hak_power_of_two_up(bytes / slot_bytes + 1) - 1;

@@ -21,7 +21,7 @@
 #define HAK_SMALL_BINS (HAK_SMALL_MAX / HAK_GRAIN)
 #define HAK_MEDIUM_MAX ((size_t)64 * 1024)
 #define HAK_MEDIUM_SHIFT 7 /* medium sizes differ by 128 bytes at least */
-#define HAK_MEDIUM_BINS ((size_t)48)
+#define HAK_MEDIUM_BINS ((size_t)32)
 #define HAK_BINS (1 + HAK_SMALL_BINS + HAK_MEDIUM_BINS)
 
 struct hak_class {

@@ -23,8 +23,7 @@ extern void _ZSt17__throw_bad_allocv(void) __attribute__((weak));
 static void *try_new(size_t size, size_t alignment)
 {
     for (;;) {
-        void *block =
-            alignment <= 16 ? hak_malloc(size) : hak_memalign(alignment, size);
+        void *block = alignment <= 16 ? hak_malloc(size) : hak_memalign(alignment, size);
         if (HAK_LIKELY(block != NULL)) {
             return block;
         }

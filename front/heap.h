@@ -43,8 +43,8 @@ struct hak_shelf {
     bool idle;                                    /* [owner] no miss since the last tick */
 };
 
-/* Blocks of other heaps, gathered by bitmap word. `key` is the address of the page's descriptor plus
- * the word's number in its bitmap; 0 for an entry that is not in use. */
+/* Blocks of other heaps, gathered by bitmap word. `key` is the address of the page's descriptor
+ * plus the word's number in its bitmap; 0 for an entry that is not in use. */
 #define HAK_REMOTE_ENTRIES 256
 struct hak_remote_entry {
     uintptr_t key; /* [owner] */
@@ -62,20 +62,20 @@ struct hak_heap {
     size_t arena_pages;       /* [owner] pages known to have tags */
     _Atomic(uintptr_t) *tags; /* [const while owned] */
 
-    uint32_t entries;       /* [owner] slow paths entered; every few, the clock is read */
-    uint32_t seen_ticks;    /* [owner] of the purge clock, at the last tidying */
-    uint32_t seen_trims;    /* [owner] of malloc_trim() calls, obeyed so far */
-    uint32_t sweep_bin;     /* [owner] where the next sweep of partial pages goes on */
-    size_t magazine_bytes;  /* [owner] what all magazines could hold; bounded */
-    size_t remote_bytes;    /* [owner] in the remote buffer */
-    uint32_t exit_rounds;   /* [owner] of the thread's key destructor */
-    bool busy;              /* [owner] in a slow path: a fork here must not touch the heap */
-    bool mend;              /* [owner] forked while threads were running: see fork.c */
-    struct hak_heap *next;  /* [const after it was published] all heaps ever made */
+    uint32_t entries;          /* [owner] slow paths entered; every few, the clock is read */
+    uint32_t seen_ticks;       /* [owner] of the purge clock, at the last tidying */
+    uint32_t seen_trims;       /* [owner] of malloc_trim() calls, obeyed so far */
+    uint32_t sweep_bin;        /* [owner] where the next sweep of partial pages goes on */
+    size_t magazine_bytes;     /* [owner] what all magazines could hold; bounded */
+    size_t remote_bytes;       /* [owner] in the remote buffer */
+    uint32_t exit_rounds;      /* [owner] of the thread's key destructor */
+    bool busy;                 /* [owner] in a slow path: a fork here must not touch the heap */
+    bool mend;                 /* [owner] forked while threads were running: see fork.c */
+    struct hak_heap *next;     /* [const after it was published] all heaps ever made */
     struct hak_meta_pool meta; /* [owner] */
 
-    struct hak_shelf shelves[HAK_BINS];                   /* [owner] */
-    struct hak_remote_entry remote[HAK_REMOTE_ENTRIES];   /* [owner] */
+    struct hak_shelf shelves[HAK_BINS];                 /* [owner] */
+    struct hak_remote_entry remote[HAK_REMOTE_ENTRIES]; /* [owner] */
 
     HAK_CACHE_ALIGNED
     _Atomic(struct hak_page *) pending; /* [any, atomic] pages with remote frees to collect */
@@ -125,7 +125,8 @@ struct hak_heap *hak_heap_first(void);
 bool hak_heap_hold(struct hak_heap *heap);
 void hak_heap_let_go(struct hak_heap *heap);
 
-/* malloc_trim(): tells the other threads, does it for this one and for orphans. Bytes given back. */
+/* malloc_trim(): tells the other threads, does it for this one and for orphans. Bytes given back.
+ */
 size_t hak_heap_trim(void);
 
 /* In the child of a fork (fork.c). */

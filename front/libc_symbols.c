@@ -49,6 +49,12 @@ int __posix_memalign(void **block, size_t alignment, size_t size) HAK_ALIAS(hak_
 HAK_HIDDEN void __malloc_fork_lock_parent(void);
 HAK_HIDDEN void __malloc_fork_unlock_parent(void);
 HAK_HIDDEN void __malloc_fork_unlock_child(void);
-void __malloc_fork_lock_parent(void) {}
-void __malloc_fork_unlock_parent(void) {}
-void __malloc_fork_unlock_child(void) {}
+void __malloc_fork_lock_parent(void)
+{
+}
+void __malloc_fork_unlock_parent(void)
+{
+}
+void __malloc_fork_unlock_child(void)
+{
+}

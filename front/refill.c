@@ -6,12 +6,13 @@
 #include "front/heap.h"
 
 /*
- * A small magazine doubles at every second miss (refill or flush). A larger one holds enough for
- * blocks that come and go at random; it grows on in a burst only: when it is missed in the same
- * direction again while the heap was in few other slow paths.
+ * A small magazine doubles at every second miss (refill or flush). A larger one, by blocks or by
+ * bytes, holds enough for blocks that come and go at random; it grows on in a burst only: when it
+ * is missed in the same direction again while the heap was in few other slow paths.
  */
 #define MISSES_TO_GROW 2
 #define SMALL_CAPACITY 31
+#define SMALL_CAPACITY_BYTES (16 * HAK_KIB)
 #define BURST_ENTRIES 8
 /* All magazines of a heap together could not hold more than this. */
 #define HEAP_MAGAZINE_BYTES (2 * HAK_MIB)
@@ -47,14 +48,16 @@ static bool magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t cap
 }
 
 /* Whether this miss, the last one that the bin will remember, speaks for a larger magazine. */
-static bool miss_counts(struct hak_heap *heap, struct hak_shelf *shelf, bool refill)
+static bool miss_counts(struct hak_heap *heap, size_t bin_idx, bool refill)
 {
-    bool burst = shelf->last_was_refill == refill &&
-                 heap->entries - shelf->last_miss <= BURST_ENTRIES;
+    struct hak_shelf *shelf = &heap->shelves[bin_idx];
+    bool burst =
+        shelf->last_was_refill == refill && heap->entries - shelf->last_miss <= BURST_ENTRIES;
     shelf->last_was_refill = refill;
     shelf->last_miss = heap->entries;
     shelf->idle = false;
-    if (shelf->capacity >= SMALL_CAPACITY) {
+    if (shelf->capacity >= SMALL_CAPACITY ||
+        shelf->capacity * hak_classes[bin_idx].geometry.slot_bytes >= SMALL_CAPACITY_BYTES / 2) {
         return burst;
     }
     return ++shelf->misses >= MISSES_TO_GROW;
@@ -64,7 +67,7 @@ static bool magazine_grow(struct hak_heap *heap, size_t bin_idx, bool refill)
 {
     const struct hak_class *class = &hak_classes[bin_idx];
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    bool wanted = miss_counts(heap, shelf, refill);
+    bool wanted = miss_counts(heap, bin_idx, refill);
     if (shelf->capacity == 0) {
         return magazine_replace(heap, bin_idx, class->first_capacity);
     }

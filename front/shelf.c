@@ -5,6 +5,7 @@
  * page and its remote bits, other partial pages, pages of orphans, a new page of a segment.
  */
 #include "front/heap.h"
+#include "segment/purge.h"
 
 static void list_push_head(struct hak_shelf *shelf, struct hak_page *page)
 {
@@ -84,9 +85,33 @@ static bool page_set_aside(struct hak_shelf *shelf, struct hak_page *page)
     return false;
 }
 
+/* How many pages are compared when a bin goes on to another one. */
+#define CHOICE_PAGES 8
+
+/* Makes the fullest of the next pages the current one: the emptier ones may then become free. */
+static void page_choose(struct hak_shelf *shelf)
+{
+    struct hak_page *best = shelf->partial_head;
+    struct hak_page *page = best;
+    for (size_t i = 0; i < CHOICE_PAGES && page != NULL; i++, page = page->next) {
+        uint32_t count = hak_page_free_count(page);
+        if (count != 0 && count < hak_page_free_count(best)) {
+            best = page;
+        }
+    }
+    if (best != shelf->partial_head) {
+        list_remove(shelf, best);
+        list_push_head(shelf, best);
+    }
+}
+
 static struct hak_page *page_partial(struct hak_shelf *shelf)
 {
     struct hak_page *page;
+    if (shelf->partial_head != NULL && hak_page_free_count(shelf->partial_head) == 0 &&
+        hak_page_collect(shelf->partial_head) == 0 && !page_set_aside(shelf, shelf->partial_head)) {
+        page_choose(shelf);
+    }
     while ((page = shelf->partial_head) != NULL) {
         if (hak_page_free_count(page) != 0 || hak_page_collect(page) != 0 ||
             page_set_aside(shelf, page)) {
@@ -99,8 +124,8 @@ static struct hak_page *page_partial(struct hak_shelf *shelf)
 static struct hak_page *page_new(struct hak_heap *heap, size_t bin_idx)
 {
     const struct hak_geometry *geometry = &hak_classes[bin_idx].geometry;
-    size_t page_idx = hak_pages_claim((enum hak_pool)geometry->pool, geometry->span_pages,
-                                      geometry->span_pages);
+    size_t page_idx =
+        hak_pages_claim((enum hak_pool)geometry->pool, geometry->span_pages, geometry->span_pages);
     if (page_idx == HAK_NO_PAGE) {
         return NULL;
     }
@@ -110,6 +135,7 @@ static struct hak_page *page_new(struct hak_heap *heap, size_t bin_idx)
         hak_pages_release(page_idx, geometry->span_pages, false);
         return NULL;
     }
+    hak_purge_bound(geometry->span_pages - hak_pages_dirty(page_idx, geometry->span_pages));
     hak_region_set(page_idx, geometry->span_pages, (uintptr_t)&heap->bins[bin_idx]);
     heap->arena_pages = hak_region_pages();
     list_push_head(&heap->shelves[bin_idx], page);
@@ -140,11 +166,7 @@ void hak_shelf_freed(struct hak_heap *heap, struct hak_page *page)
         list_push_tail(shelf, page);
     }
     if (hak_page_free_count(page) == page->slots) {
-        /* A bin's only page stays until the next tidying: it may be wanted again at once. */
-        bool only = shelf->partial_head == page && page->next == NULL && page->span_pages == 1;
-        if (!only) {
-            page_close(heap, page);
-        }
+        page_close(heap, page); /* its memory stays for whoever claims the slots next */
     }
 }
 
@@ -236,7 +258,8 @@ bool hak_shelf_adopt(struct hak_heap *heap, size_t bin_idx)
 {
     size_t adopted = 0;
     size_t looked = 0;
-    for (struct hak_heap *at = hak_heap_first(); at != NULL && looked < ADOPT_HEAPS; at = at->next) {
+    for (struct hak_heap *at = hak_heap_first(); at != NULL && looked < ADOPT_HEAPS;
+         at = at->next) {
         /* relaxed: hints; holding the heap decides. */
         if (atomic_load_explicit(&at->state, memory_order_relaxed) != HAK_HEAP_ORPHAN ||
             atomic_load_explicit(&at->page_count, memory_order_relaxed) == 0) {

@@ -21,10 +21,10 @@
 
 /* What the user may choose; see front/options.h for ranges. */
 struct hak_arena_config {
-    size_t reserve_bytes;     /* 0: four times the physical memory */
-    size_t step_bytes;        /* first commit step */
-    size_t max_step_bytes;    /* largest commit step */
-    unsigned growth_levels;   /* doublings from the first step to the largest, at most */
+    size_t reserve_bytes;   /* 0: four times the physical memory */
+    size_t step_bytes;      /* first commit step */
+    size_t max_step_bytes;  /* largest commit step */
+    unsigned growth_levels; /* doublings from the first step to the largest, at most */
 };
 
 struct hak_segment;
@@ -39,9 +39,9 @@ struct hak_arena {
     struct hak_segment_maps *maps;  /* [const after init] one a group */
     struct hak_arena_config config; /* [const after init] */
     HAK_CACHE_ALIGNED
-    _Atomic(size_t) end;            /* [any, atomic] segments handed out; only grows */
-    _Atomic(size_t) committed;      /* [any, atomic] segments with memory; end <= committed */
-    _Atomic(size_t) tabled;         /* [any, atomic] segments with tables; committed <= tabled */
+    _Atomic(size_t) end;       /* [any, atomic] segments handed out; only grows */
+    _Atomic(size_t) committed; /* [any, atomic] segments with memory; end <= committed */
+    _Atomic(size_t) tabled;    /* [any, atomic] segments with tables; committed <= tabled */
 };
 
 extern HAK_HIDDEN struct hak_arena hak_arena;

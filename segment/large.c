@@ -17,34 +17,6 @@
  * The pages are address space until they are touched. */
 #define GROWTH_SHARE 4
 
-/*
- * A block that takes fresh memory while more than this, or this share of all large blocks, is free
- * but not given back yet makes as much of that go: large blocks of many sizes would else hold the
- * memory of all places they ever had.
- */
-#define SLACK_BYTES (16 * HAK_MIB)
-#define SLACK_SHARE 4
-
-static _Atomic(size_t) large_pages; /* [any, atomic] in all large blocks */
-
-static void large_pages_add(size_t count)
-{
-    /* relaxed: a figure that steers the purge; wrap-around subtracts. */
-    (void)atomic_fetch_add_explicit(&large_pages, count, memory_order_relaxed);
-}
-
-/* A new block has taken `fresh` pages without memory: makes room for them. */
-static void slack_bound(size_t fresh)
-{
-    /* relaxed: see above. */
-    size_t pages = atomic_load_explicit(&large_pages, memory_order_relaxed);
-    size_t slack = hak_max(SLACK_BYTES, pages / SLACK_SHARE * HAK_PAGE_BYTES);
-    size_t dirty = hak_dirty_bytes();
-    if (fresh != 0 && dirty > slack) {
-        hak_purge_some(hak_min(fresh * HAK_PAGE_BYTES, dirty - slack));
-    }
-}
-
 static size_t pages_of(size_t bytes)
 {
     return (hak_max(bytes, 1) + HAK_PAGE_BYTES - 1) >> HAK_PAGE_SHIFT;
@@ -70,8 +42,7 @@ void *hak_large_alloc(size_t bytes, size_t alignment)
     page->span_pages = (uint32_t)count;
     page->back = 0;
     hak_region_set(page_idx, 1, HAK_TAG_LARGE);
-    large_pages_add(count);
-    slack_bound(count - hak_pages_dirty(page_idx, count));
+    hak_purge_bound(count - hak_pages_dirty(page_idx, count));
     return hak_region_page_start(page_idx);
 }
 
@@ -103,7 +74,6 @@ void hak_large_free(void *block)
         large_bad_free(block);
     }
     hak_pages_release(page_idx, count, true);
-    large_pages_add(0 - count);
     (void)hak_purge_poll();
 }
 
@@ -122,12 +92,10 @@ bool hak_large_resize(void *block, size_t bytes)
         if (!hak_pages_claim_at(page_idx + old, new - old)) {
             return false;
         }
-        page->span_pages = (uint32_t)new;
-        large_pages_add(new - old);
+        page->span_pages = (uint32_t) new;
     } else if (new < old - old / GROWTH_SHARE) {
-        page->span_pages = (uint32_t)new;
+        page->span_pages = (uint32_t) new;
         hak_pages_release(page_idx + new, old - new, true);
-        large_pages_add(new - old);
     }
     return true;
 }
@@ -167,7 +135,6 @@ void *hak_large_move(void *block, size_t bytes)
     size_t page_idx = hak_region_page_idx(block);
     HAK_CHECK(hak_region_clear_large(page_idx), "hakmem: free of a block that is already free");
     hak_pages_release(page_idx, old, !moved);
-    large_pages_add(0 - old);
     return new;
 }
 

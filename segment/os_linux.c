@@ -29,8 +29,7 @@ size_t hak_os_page_bytes(void)
 static void *map_none(size_t bytes)
 {
     int saved = errno;
-    void *start =
-        mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *start = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     errno = saved;
     return start == MAP_FAILED ? NULL : start;
 }
@@ -93,8 +92,7 @@ bool hak_os_renew(void *start, size_t bytes)
 bool hak_os_move(void *from, void *to, size_t bytes)
 {
     int saved = errno;
-    void *result =
-        mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
+    void *result = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
     errno = saved;
     return result == to;
 }

@@ -54,17 +54,17 @@ enum hak_page_list { HAK_LIST_NONE, HAK_LIST_PARTIAL, HAK_LIST_FULL };
 struct hak_page {
     /* Read by freers of other threads. */
     HAK_CACHE_ALIGNED
-    _Atomic(uintptr_t) word;                /* [any, atomic] owner | flags */
+    _Atomic(uintptr_t) word;                 /* [any, atomic] owner | flags */
     _Atomic(struct hak_page *) pending_next; /* [who set PENDING] link of the owner's list */
-    _Atomic(uint64_t) *remote;              /* [owner, const while open] freed by others */
-    uint32_t slot_bytes;                    /* [owner, const while open] */
-    uint32_t magic;                         /* [owner, const while open] see hak_geometry */
-    uint32_t limit;                         /* [owner, const while open] bytes of all slots / 8 */
-    uint32_t span_pages;                    /* [owner, const while open] */
-    uint16_t slots;                         /* [owner, const while open] */
-    uint8_t bin_idx;                        /* [owner, const while open] */
-    uint8_t back;                           /* [const while open] pages to the span's first */
-    _Atomic(uint64_t) remote_inline;        /* [any, atomic] the bitmap of up to 64 slots */
+    _Atomic(uint64_t) *remote;               /* [owner, const while open] freed by others */
+    uint32_t slot_bytes;                     /* [owner, const while open] */
+    uint32_t magic;                          /* [owner, const while open] see hak_geometry */
+    uint32_t limit;                          /* [owner, const while open] bytes of all slots / 8 */
+    uint32_t span_pages;                     /* [owner, const while open] */
+    uint16_t slots;                          /* [owner, const while open] */
+    uint8_t bin_idx;                         /* [owner, const while open] */
+    uint8_t back;                            /* [const while open] pages to the span's first */
+    _Atomic(uint64_t) remote_inline;         /* [any, atomic] the bitmap of up to 64 slots */
 
     /* The owner's alone. */
     HAK_CACHE_ALIGNED

@@ -6,6 +6,11 @@
 #include "segment/os.h"
 #include "segment/segment.h"
 
+/* Free memory that a claim of fresh pages leaves alone: this much, and this share of the pages in
+ * use. See design/ for the measurement. */
+#define SLACK_BYTES (4 * HAK_MIB)
+#define SLACK_SHARE 4
+
 static uint64_t decay_ms;             /* [const after init] */
 static _Atomic(uint64_t) last_ms;     /* [any, atomic] time of the last tick */
 static _Atomic(uint32_t) ticks_count; /* [any, atomic] */
@@ -52,11 +57,17 @@ uint32_t hak_purge_ticks(void)
     return atomic_load_explicit(&ticks_count, memory_order_relaxed);
 }
 
-void hak_purge_some(size_t bytes)
+void hak_purge_bound(size_t fresh)
 {
+    size_t dirty = hak_dirty_bytes();
+    size_t slack = hak_max(SLACK_BYTES, hak_taken_bytes() / SLACK_SHARE);
+    if (fresh == 0 || dirty <= slack) {
+        return;
+    }
+    size_t goal = hak_min(fresh * HAK_PAGE_BYTES, dirty - slack);
     size_t purged = 0;
     for (size_t at = hak_segment_prev(HAK_MAP_DIRTY, hak_arena_end());
-         at != HAK_NO_SEGMENT && purged < bytes; at = hak_segment_prev(HAK_MAP_DIRTY, at)) {
+         at != HAK_NO_SEGMENT && purged < goal; at = hak_segment_prev(HAK_MAP_DIRTY, at)) {
         purged += hak_segment_purge(at, true);
     }
 }

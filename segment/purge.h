@@ -20,9 +20,12 @@ bool hak_purge_poll(void);
 /* Number of ticks so far; heaps compare it with the last one that they tidied up at. */
 uint32_t hak_purge_ticks(void);
 
-/* Gives about `bytes` of free memory back now, highest address first: where the next claims look
- * last. */
-void hak_purge_some(size_t bytes);
+/*
+ * For claims that were served with pages without memory, `fresh` of them. When more than a share of
+ * what is in use is free but not given back yet, as much of that goes: else blocks of many sizes
+ * hold the memory of all places they ever had. Highest address first: where claims look last.
+ */
+void hak_purge_bound(size_t fresh);
 
 /* Gives all free memory back now. Returns the bytes. */
 size_t hak_purge_all(void);

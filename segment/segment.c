@@ -1,8 +1,9 @@
 /*
  * segment: claim and release of page slots.
  *
- *   hak_pages_claim      → claim_from_pool → claim_in_segment       Stage 1: room in the pool
- *                        → claim_from_free → claim_in_segment       Stage 2: a free segment
+ *   hak_pages_claim      → claim_from_map → claim_in_segment        Stage 1: room in the pool
+ *                                                                   Stage 2: a free segment
+ *                          both first where memory is still there, then anywhere
  *                        → claim_from_arena                         Stage 3: a new segment
  *   hak_pages_release    → release_in_segment
  *   hak_segment_purge    → claims free dirty slots, gives memory back, releases them clean
@@ -12,10 +13,17 @@
 #include "segment/os.h"
 
 #define ALL_SLOTS UINT32_MAX
-/* How many segments of a pool a claim of several slots looks at before it takes a free one. */
+/* How many segments a claim looks at before it takes one of another map. */
 #define RUN_SEARCH_SEGMENTS 512
 
+static _Atomic(size_t) taken_slots; /* [any, atomic] */
 static _Atomic(size_t) dirty_slots; /* [any, atomic] free slots with memory */
+
+static void counter_add(_Atomic(size_t) *counter, size_t slots)
+{
+    /* relaxed: figures that steer the purge; wrap-around subtracts. */
+    (void)atomic_fetch_add_explicit(counter, slots, memory_order_relaxed);
+}
 
 static uint64_t word_of(uint32_t taken, enum hak_pool pool)
 {
@@ -40,8 +48,8 @@ static uint32_t run_mask(size_t first, size_t count)
 /* First slot of the lowest run of `count` free slots at a multiple of `align`, or -1. */
 static int run_find(uint32_t taken, size_t count, size_t align)
 {
-    static const uint32_t aligned[] = {ALL_SLOTS, 0x55555555, 0x11111111, 0x01010101, 0x00010001,
-                                       0x00000001};
+    static const uint32_t aligned[] = {ALL_SLOTS,  0x55555555, 0x11111111,
+                                       0x01010101, 0x00010001, 0x00000001};
     uint32_t starts = ~taken;
     size_t have = 1; /* a bit of `starts` is the start of that many free slots */
     while (have < count && starts != 0) {
@@ -94,21 +102,30 @@ static void map_clear(unsigned map, size_t segment_idx)
     }
 }
 
-size_t hak_segment_next(unsigned map, size_t from)
+/* The lowest segment from `from` on whose bits are set in both maps. */
+static size_t segment_next_of(unsigned map, unsigned with, size_t from)
 {
     size_t end = hak_arena_end();
     while (from < end) {
         /* seq_cst: see map_set(); a hint, the segment's word decides. */
         uint64_t bits = atomic_load_explicit(map_word(map, from), memory_order_seq_cst);
+        if (with != map) {
+            /* relaxed: memory that is still there is a wish only. */
+            bits &= atomic_load_explicit(map_word(with, from), memory_order_relaxed);
+        }
         bits &= ~(uint64_t)0 << (from % HAK_GROUP_SEGMENTS);
         if (bits != 0) {
-            size_t found =
-                hak_align_down(from, HAK_GROUP_SEGMENTS) + (size_t)__builtin_ctzll(bits);
+            size_t found = hak_align_down(from, HAK_GROUP_SEGMENTS) + (size_t)__builtin_ctzll(bits);
             return found < end ? found : HAK_NO_SEGMENT;
         }
         from = hak_align_down(from, HAK_GROUP_SEGMENTS) + HAK_GROUP_SEGMENTS;
     }
     return HAK_NO_SEGMENT;
+}
+
+size_t hak_segment_next(unsigned map, size_t from)
+{
+    return segment_next_of(map, map, from);
 }
 
 size_t hak_segment_prev(unsigned map, size_t below)
@@ -127,14 +144,13 @@ size_t hak_segment_prev(unsigned map, size_t below)
 }
 
 /* The caller has just claimed these slots: they are neither free memory nor up for purge. */
-static void slots_taken(struct hak_segment *segment, uint32_t run)
+static void slots_claimed(struct hak_segment *segment, uint32_t run)
 {
+    counter_add(&taken_slots, (size_t)__builtin_popcount(run));
     /* relaxed: bits of slots that are ours alone now. */
     uint32_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed) & run;
     if (dirty != 0) {
-        /* relaxed: a figure that steers the purge. */
-        (void)atomic_fetch_sub_explicit(&dirty_slots, (size_t)__builtin_popcount(dirty),
-                                        memory_order_relaxed);
+        counter_add(&dirty_slots, 0 - (size_t)__builtin_popcount(dirty));
         /* relaxed: at worst the purge finds the slots taken. */
         (void)atomic_fetch_and_explicit(&segment->aged, ~run, memory_order_relaxed);
     }
@@ -160,33 +176,47 @@ static bool word_replace(size_t segment_idx, uint64_t old, uint64_t new)
     return true;
 }
 
+/* What a claim asks for. */
+struct claim {
+    enum hak_pool pool;
+    size_t count, align;
+    bool dirty; /* only slots whose memory is still there */
+};
+
 /* Claims a run in a segment of the pool, or in a free one. -1 when it has none. */
-static int claim_in_segment(size_t segment_idx, enum hak_pool pool, size_t count, size_t align)
+static int claim_in_segment(size_t segment_idx, const struct claim *claim)
 {
+    struct hak_segment *segment = &hak_arena.segments[segment_idx];
     for (;;) {
         uint64_t old = segment_word(segment_idx);
-        if (old != 0 && word_pool(old) != pool) {
+        if (old != 0 && word_pool(old) != claim->pool) {
             return -1;
         }
-        int first = run_find(word_taken(old), count, align);
+        uint32_t unfit = word_taken(old);
+        if (claim->dirty) {
+            /* relaxed: a hint; a clean slot instead costs faults, no more. */
+            unfit |= ~atomic_load_explicit(&segment->dirty, memory_order_relaxed);
+        }
+        int first = run_find(unfit, claim->count, claim->align);
         if (first < 0) {
             return -1;
         }
-        uint32_t run = run_mask((size_t)first, count);
-        if (word_replace(segment_idx, old, word_of(word_taken(old) | run, pool))) {
-            slots_taken(&hak_arena.segments[segment_idx], run);
+        uint32_t run = run_mask((size_t)first, claim->count);
+        if (word_replace(segment_idx, old, word_of(word_taken(old) | run, claim->pool))) {
+            slots_claimed(segment, run);
             return first;
         }
     }
 }
 
 /* Stages 1 and 2: the lowest segment of a map that serves the run. */
-static size_t claim_from_map(unsigned map, enum hak_pool pool, size_t count, size_t align)
+static size_t claim_from_map(unsigned map, const struct claim *claim)
 {
     size_t looked = 0;
-    for (size_t at = hak_segment_next(map, 0); at != HAK_NO_SEGMENT;
-         at = hak_segment_next(map, at + 1)) {
-        int first = claim_in_segment(at, pool, count, align);
+    unsigned with = claim->dirty ? HAK_MAP_DIRTY : map;
+    for (size_t at = segment_next_of(map, with, 0); at != HAK_NO_SEGMENT;
+         at = segment_next_of(map, with, at + 1)) {
+        int first = claim_in_segment(at, claim);
         if (first >= 0) {
             return at * HAK_SEGMENT_PAGES + (size_t)first;
         }
@@ -200,6 +230,14 @@ static size_t claim_from_map(unsigned map, enum hak_pool pool, size_t count, siz
     return HAK_NO_PAGE;
 }
 
+static void segment_take_new(size_t segment_idx, size_t count, enum hak_pool pool)
+{
+    bool claimed = word_replace(segment_idx, 0, word_of(run_mask(0, count), pool));
+    HAK_ASSERT(claimed);
+    (void)claimed;
+    counter_add(&taken_slots, count);
+}
+
 /* New segments are nobody's but the taker's until their bit is set. */
 static void segments_free_new(size_t first, size_t count)
 {
@@ -209,30 +247,30 @@ static void segments_free_new(size_t first, size_t count)
 }
 
 /* Stage 3. */
-static size_t claim_from_arena(enum hak_pool pool, size_t count)
+static size_t claim_from_arena(const struct claim *claim)
 {
     size_t skipped;
     size_t at = hak_arena_take(1, 1, &skipped);
     if (at == HAK_NO_SEGMENT) {
         return HAK_NO_PAGE;
     }
-    bool claimed = word_replace(at, 0, word_of(run_mask(0, count), pool));
-    HAK_ASSERT(claimed);
-    (void)claimed;
+    segment_take_new(at, claim->count, claim->pool);
     return at * HAK_SEGMENT_PAGES;
 }
 
 size_t hak_pages_claim(enum hak_pool pool, size_t count, size_t align)
 {
     HAK_ASSERT(count >= 1 && count <= HAK_SEGMENT_PAGES && align <= HAK_SEGMENT_PAGES);
-    size_t page = claim_from_map((unsigned)pool, pool, count, align);
-    if (page == HAK_NO_PAGE) {
-        page = claim_from_map(HAK_POOL_FREE, pool, count, align);
+    struct claim claim = {pool, count, align, hak_dirty_bytes() != 0};
+    size_t page = HAK_NO_PAGE;
+    for (int pass = claim.dirty ? 0 : 1; pass < 2 && page == HAK_NO_PAGE; pass++) {
+        page = claim_from_map((unsigned)pool, &claim);
+        if (page == HAK_NO_PAGE) {
+            page = claim_from_map(HAK_POOL_FREE, &claim);
+        }
+        claim.dirty = false;
     }
-    if (page == HAK_NO_PAGE) {
-        page = claim_from_arena(pool, count);
-    }
-    return page;
+    return page != HAK_NO_PAGE ? page : claim_from_arena(&claim);
 }
 
 static void release_in_segment(size_t segment_idx, uint32_t run, bool dirty)
@@ -244,11 +282,8 @@ static void release_in_segment(size_t segment_idx, uint32_t run, bool dirty)
     }
     /* relaxed: bits of slots that are still ours. */
     uint32_t left = atomic_load_explicit(&segment->dirty, memory_order_relaxed) & run;
-    if (left != 0) {
-        /* relaxed: a figure that steers the purge. */
-        (void)atomic_fetch_add_explicit(&dirty_slots, (size_t)__builtin_popcount(left),
-                                        memory_order_relaxed);
-    }
+    counter_add(&dirty_slots, (size_t)__builtin_popcount(left));
+    counter_add(&taken_slots, 0 - (size_t)__builtin_popcount(run));
     uint64_t old;
     do {
         old = segment_word(segment_idx);
@@ -297,7 +332,7 @@ bool hak_pages_claim_at(size_t page_idx, size_t count)
             break;
         }
         if (word_replace(part.segment_idx, old, word_of(word_taken(old) | run, HAK_POOL_LARGE))) {
-            slots_taken(&hak_arena.segments[part.segment_idx], run);
+            slots_claimed(&hak_arena.segments[part.segment_idx], run);
             at += part.count;
         }
     }
@@ -346,9 +381,7 @@ size_t hak_pages_claim_long(size_t count, size_t align_segments)
     segments_free_new(start - skipped, skipped);
     for (size_t left = count, at = start; left > 0; at++) {
         size_t part = hak_min(left, HAK_SEGMENT_PAGES);
-        bool claimed = word_replace(at, 0, word_of(run_mask(0, part), HAK_POOL_LARGE));
-        HAK_ASSERT(claimed);
-        (void)claimed;
+        segment_take_new(at, part, HAK_POOL_LARGE);
         left -= part;
     }
     return start * HAK_SEGMENT_PAGES;
@@ -367,6 +400,12 @@ size_t hak_pages_dirty(size_t page_idx, size_t count)
         count -= part.count;
     }
     return dirty_count;
+}
+
+size_t hak_taken_bytes(void)
+{
+    /* relaxed: a figure. */
+    return atomic_load_explicit(&taken_slots, memory_order_relaxed) * HAK_PAGE_BYTES;
 }
 
 size_t hak_dirty_bytes(void)
@@ -442,7 +481,7 @@ size_t hak_segment_purge(size_t segment_idx, bool all)
         if (!word_replace(segment_idx, old, word_of(word_taken(old) | slots, pool))) {
             return 0; /* in use right now: another time */
         }
-        slots_taken(segment, slots);
+        slots_claimed(segment, slots);
         uint32_t clean = slots_purge(segment_idx, slots);
         /* relaxed: bits of slots that we hold; the release hands them over. */
         (void)atomic_fetch_and_explicit(&segment->dirty, ~clean, memory_order_relaxed);
@@ -495,8 +534,7 @@ bool hak_segment_is_valid(void)
             word_pool(word) >= HAK_POOL_COUNT) {
             return false;
         }
-        if (word_taken(word) != ALL_SLOTS &&
-            hak_segment_next((unsigned)word_pool(word), i) != i) {
+        if (word_taken(word) != ALL_SLOTS && hak_segment_next((unsigned)word_pool(word), i) != i) {
             return false;
         }
     }

@@ -70,6 +70,9 @@ void hak_pages_release(size_t page_idx, size_t count, bool dirty);
 /* How many of these pages, which the caller holds, may hold other bytes than zero. */
 size_t hak_pages_dirty(size_t page_idx, size_t count);
 
+/* Bytes of taken slots. */
+size_t hak_taken_bytes(void);
+
 /* Bytes of free slots whose memory was not given back; approximate while threads run. */
 size_t hak_dirty_bytes(void);
 

@@ -214,7 +214,9 @@ no_new_stderr() {
 # where malloc and its family come from. A program that is not on the library proves nothing.
 # (An executable at a fixed address may bind `free` to itself: that is its own jump to the library.)
 takes_malloc_from_library() {
-    local names="symbol .(malloc|calloc|realloc|free|posix_memalign|aligned_alloc)'" elsewhere
+    local names='malloc|calloc|realloc|free|posix_memalign|aligned_alloc|memalign|valloc|pvalloc'
+    local elsewhere
+    names="symbol .($names|malloc_usable_size)'"
     env LD_PRELOAD="$library" LD_DEBUG=bindings LD_BIND_NOW=1 LD_DEBUG_OUTPUT="$work/bindings" \
         timeout 60 "$@" </dev/null >/dev/null 2>&1 || true
     comparisons=$((comparisons + 1))

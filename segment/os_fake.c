@@ -1,0 +1,337 @@
+/*
+ * os for tests: a kernel that does as it is told; see os_fake.h.
+ *
+ *   every call → call_begin   counts it, and says whether it is to fail
+ *              → call_check   looks at its arguments
+ *              → real memory, on kernel pages of the size that there are
+ */
+#include "segment/os_fake.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "segment/os.h"
+
+#define RESERVATIONS_MAX 8
+
+/* [one thread, while the library starts; others read what they got an address of] */
+struct reservation {
+    uintptr_t start;
+    size_t bytes; /* 0: not in use */
+};
+
+/* [set by the test while one thread runs] */
+static struct {
+    bool awake;
+    size_t os_page_bytes;
+    size_t physical_bytes, address_limit_bytes, reserve_max_bytes;
+    enum hak_fake_call fail_call;
+    size_t fail_from, fail_times; /* by the count of calls of that kind; 0 times: none fails */
+} kernel = {
+    .os_page_bytes = 4096,
+    .physical_bytes = 16 * HAK_GIB,
+    .address_limit_bytes = SIZE_MAX,
+    .reserve_max_bytes = SIZE_MAX,
+};
+
+static struct reservation reservations[RESERVATIONS_MAX];
+static _Atomic(size_t) counts[HAK_FAKE_CALLS]; /* [any, atomic] */
+static _Atomic(size_t) failures;               /* [any, atomic] */
+static _Atomic(size_t) mistakes;               /* [any, atomic] */
+static _Atomic(uint64_t) clock_ms = 1000;      /* [any, atomic] */
+
+static const char *const call_names[HAK_FAKE_CALLS] = {"reserve", "commit", "purge",    "renew",
+                                                       "move",    "any",    "unreserve"};
+
+/* ---- what the test says and asks ------------------------------------------------------------ */
+
+void hak_fake_wake(size_t os_page_bytes)
+{
+    kernel.os_page_bytes = os_page_bytes;
+    kernel.awake = true;
+}
+
+void hak_fake_set_machine(size_t physical_bytes, size_t address_limit_bytes)
+{
+    kernel.physical_bytes = physical_bytes;
+    kernel.address_limit_bytes = address_limit_bytes;
+}
+
+void hak_fake_set_reserve_max(size_t bytes)
+{
+    kernel.reserve_max_bytes = bytes;
+}
+
+void hak_fake_advance_ms(uint64_t ms)
+{
+    /* relaxed: a clock orders nothing. */
+    (void)atomic_fetch_add_explicit(&clock_ms, ms, memory_order_relaxed);
+}
+
+size_t hak_fake_count(enum hak_fake_call call)
+{
+    /* relaxed: a figure. */
+    return atomic_load_explicit(&counts[call], memory_order_relaxed);
+}
+
+void hak_fake_fail(enum hak_fake_call call, size_t at, size_t times)
+{
+    kernel.fail_call = call;
+    kernel.fail_from = hak_fake_count(call) + at;
+    kernel.fail_times = times;
+}
+
+void hak_fake_heal(void)
+{
+    kernel.fail_times = 0;
+}
+
+size_t hak_fake_failures(void)
+{
+    /* relaxed: a figure. */
+    return atomic_load_explicit(&failures, memory_order_relaxed);
+}
+
+size_t hak_fake_mistakes(void)
+{
+    /* relaxed: a figure. */
+    return atomic_load_explicit(&mistakes, memory_order_relaxed);
+}
+
+size_t hak_fake_reserved_bytes(void)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < RESERVATIONS_MAX; i++) {
+        bytes += reservations[i].bytes;
+    }
+    return bytes;
+}
+
+/* ---- every call ----------------------------------------------------------------------------- */
+
+/* Counts a call; true if the test wants it to fail. */
+static bool call_begin(enum hak_fake_call call)
+{
+    /* relaxed: figures. */
+    size_t number = atomic_fetch_add_explicit(&counts[call], 1, memory_order_relaxed) + 1;
+    /* relaxed: the same. */
+    size_t any = atomic_fetch_add_explicit(&counts[HAK_FAKE_ANY], 1, memory_order_relaxed) + 1;
+    if (kernel.fail_call == HAK_FAKE_ANY) {
+        number = any;
+    } else if (kernel.fail_call != call) {
+        return false;
+    }
+    if (number < kernel.fail_from || number - kernel.fail_from >= kernel.fail_times) {
+        return false;
+    }
+    /* relaxed: a figure. */
+    (void)atomic_fetch_add_explicit(&failures, 1, memory_order_relaxed);
+    return true;
+}
+
+static void mistake(enum hak_fake_call call, const char *what)
+{
+    const char *parts[] = {"os_fake: ", call_names[call], ": ", what, "\n"};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        hak_os_write_error(parts[i], strlen(parts[i]));
+    }
+    /* relaxed: a figure. */
+    (void)atomic_fetch_add_explicit(&mistakes, 1, memory_order_relaxed);
+}
+
+static bool is_multiple(size_t value)
+{
+    return value % kernel.os_page_bytes == 0;
+}
+
+static bool is_reserved(uintptr_t start, size_t bytes)
+{
+    for (size_t i = 0; i < RESERVATIONS_MAX; i++) {
+        const struct reservation *at = &reservations[i];
+        if (start >= at->start && bytes <= at->bytes && start - at->start <= at->bytes - bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void call_check(enum hak_fake_call call, const void *start, size_t bytes)
+{
+    if (!is_multiple((uintptr_t)start) || !is_multiple(bytes) || bytes == 0) {
+        mistake(call, "no multiple of the kernel's page");
+    }
+    if (!is_reserved((uintptr_t)start, bytes)) {
+        mistake(call, "outside of what is reserved");
+    }
+}
+
+/* Changes the first entry that is { start, bytes } to { new_start, new_bytes }. */
+static bool reservation_change(uintptr_t start, size_t bytes, uintptr_t new_start, size_t new_bytes)
+{
+    for (size_t i = 0; i < RESERVATIONS_MAX; i++) {
+        if (reservations[i].start == start && reservations[i].bytes == bytes) {
+            reservations[i].start = new_start;
+            reservations[i].bytes = new_bytes;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- os.h ----------------------------------------------------------------------------------- */
+
+size_t hak_os_page_bytes(void)
+{
+    return kernel.os_page_bytes;
+}
+
+void *hak_os_reserve(size_t bytes, size_t alignment)
+{
+    bool fails = call_begin(HAK_FAKE_RESERVE);
+    if (!is_multiple(bytes) || !is_multiple(alignment) || !hak_is_power_of_two(alignment)) {
+        mistake(HAK_FAKE_RESERVE, "no multiple of the kernel's page");
+    }
+    size_t limit = hak_min(kernel.address_limit_bytes, kernel.reserve_max_bytes);
+    size_t reserved = hak_fake_reserved_bytes();
+    /* While it aligns, a kernel has the slack mapped too. */
+    if (fails || !kernel.awake || bytes > SIZE_MAX - alignment || reserved > limit ||
+        bytes + alignment > limit - reserved) {
+        return NULL;
+    }
+    int saved = errno;
+    char *start = mmap(NULL, bytes + alignment, PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (start == MAP_FAILED) {
+        errno = saved;
+        return NULL;
+    }
+    size_t head_bytes = hak_align_up((uintptr_t)start, alignment) - (uintptr_t)start;
+    if (head_bytes != 0) {
+        (void)munmap(start, head_bytes);
+    }
+    if (head_bytes != alignment) {
+        (void)munmap(start + head_bytes + bytes, alignment - head_bytes);
+    }
+    errno = saved;
+    start += head_bytes;
+    HAK_CHECK(reservation_change(0, 0, (uintptr_t)start, bytes), "os_fake: too many reservations");
+    return start;
+}
+
+void hak_os_unreserve(void *start, size_t bytes)
+{
+    /* relaxed: a figure. */
+    (void)atomic_fetch_add_explicit(&counts[HAK_FAKE_UNRESERVE], 1, memory_order_relaxed);
+    if (!reservation_change((uintptr_t)start, bytes, 0, 0)) {
+        mistake(HAK_FAKE_UNRESERVE, "not a whole reservation");
+        return;
+    }
+    int saved = errno;
+    (void)munmap(start, bytes);
+    errno = saved;
+}
+
+bool hak_os_commit(void *start, size_t bytes)
+{
+    call_check(HAK_FAKE_COMMIT, start, bytes);
+    if (call_begin(HAK_FAKE_COMMIT)) {
+        return false;
+    }
+    int saved = errno;
+    bool done = mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
+    errno = saved;
+    return done;
+}
+
+bool hak_os_purge(void *start, size_t bytes)
+{
+    call_check(HAK_FAKE_PURGE, start, bytes);
+    if (call_begin(HAK_FAKE_PURGE)) {
+        memset(start, 0xa5, hak_min(bytes, 256));
+        return false;
+    }
+    int saved = errno;
+    bool done = madvise(start, bytes, MADV_DONTNEED) == 0;
+    errno = saved;
+    return done;
+}
+
+bool hak_os_renew(void *start, size_t bytes)
+{
+    call_check(HAK_FAKE_RENEW, start, bytes);
+    if (call_begin(HAK_FAKE_RENEW)) {
+        return false;
+    }
+    int saved = errno;
+    void *result = mmap(start, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    errno = saved;
+    return result == start;
+}
+
+/* A copy, with the same result as mremap(): so it works on every kernel below. */
+bool hak_os_move(void *from, void *to, size_t bytes)
+{
+    call_check(HAK_FAKE_MOVE, from, bytes);
+    call_check(HAK_FAKE_MOVE, to, bytes);
+    if ((uintptr_t)from < (uintptr_t)to + bytes && (uintptr_t)to < (uintptr_t)from + bytes) {
+        mistake(HAK_FAKE_MOVE, "ranges overlap");
+    }
+    if (call_begin(HAK_FAKE_MOVE)) {
+        return false;
+    }
+    int saved = errno;
+    memcpy(to, from, bytes);
+    bool done = madvise(from, bytes, MADV_DONTNEED) == 0;
+    errno = saved;
+    return done;
+}
+
+uint64_t hak_os_now_ms(void)
+{
+    /* relaxed: a clock orders nothing. */
+    return atomic_load_explicit(&clock_ms, memory_order_relaxed);
+}
+
+size_t hak_os_physical_bytes(void)
+{
+    return kernel.physical_bytes;
+}
+
+size_t hak_os_address_limit_bytes(void)
+{
+    return kernel.address_limit_bytes;
+}
+
+void hak_os_yield(void)
+{
+    int saved = errno;
+    (void)sched_yield();
+    errno = saved;
+}
+
+void hak_os_write_error(const char *text, size_t bytes)
+{
+    int saved = errno;
+    while (bytes > 0) {
+        ssize_t written = write(STDERR_FILENO, text, bytes);
+        if (written <= 0) {
+            break;
+        }
+        text += written;
+        bytes -= (size_t)written;
+    }
+    errno = saved;
+}
+
+_Noreturn void hak_fatal(const char *message)
+{
+    hak_os_write_error(message, strlen(message));
+    hak_os_write_error("\n", 1);
+    abort();
+}
