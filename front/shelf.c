@@ -92,8 +92,11 @@ static bool page_set_aside(struct hak_shelf *shelf, struct hak_page *page)
 static void page_choose(struct hak_shelf *shelf)
 {
     struct hak_page *best = shelf->partial_head;
-    struct hak_page *page = best;
-    for (size_t i = 0; i < CHOICE_PAGES && page != NULL; i++, page = page->next) {
+    if (best == NULL) {
+        return;
+    }
+    struct hak_page *page = best->next;
+    for (size_t i = 1; page != NULL && i < CHOICE_PAGES; i++, page = page->next) {
         uint32_t count = hak_page_free_count(page);
         if (count != 0 && count < hak_page_free_count(best)) {
             best = page;
@@ -108,15 +111,12 @@ static void page_choose(struct hak_shelf *shelf)
 static struct hak_page *page_partial(struct hak_shelf *shelf)
 {
     struct hak_page *page;
-    if (shelf->partial_head != NULL && hak_page_free_count(shelf->partial_head) == 0 &&
-        hak_page_collect(shelf->partial_head) == 0 && !page_set_aside(shelf, shelf->partial_head)) {
-        page_choose(shelf);
-    }
     while ((page = shelf->partial_head) != NULL) {
         if (hak_page_free_count(page) != 0 || hak_page_collect(page) != 0 ||
             page_set_aside(shelf, page)) {
             return page;
         }
+        page_choose(shelf);
     }
     return NULL;
 }
