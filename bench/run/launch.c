@@ -76,8 +76,6 @@ _Noreturn static void child_exec(const struct launch *launch, int output)
         setenv("LD_PRELOAD", launch->preload, 1);
     else
         unsetenv("LD_PRELOAD");
-    if (launch->environment != NULL)
-        putenv((char *)(uintptr_t)launch->environment);
     if (launch->pin)
         cpu_pin();
     execvp(launch->argv[0], (char *const *)(uintptr_t)launch->argv);

@@ -13,7 +13,6 @@ enum { REASON_BYTES = 160, OUTPUT_BYTES = 64 * 1024 };
 struct launch {
     const char *const *argv;
     const char *preload;     /* NULL: none */
-    const char *environment; /* "NAME=VALUE", or NULL */
     double timeout_s;
     bool pin;
 };

@@ -19,13 +19,11 @@ enum { BULK_FEW = 100, BULK_MANY = 200, BULK_BLOCKS = 1000 };
 
 static struct launch_result result; /* large; one run at a time */
 
-static bool tool_run(const struct comparison *s, const char *const *argv, const char *preload,
-                     const char *environment)
+static bool tool_run(const struct comparison *s, const char *const *argv, const char *preload)
 {
     struct launch launch = {
         .argv = argv,
         .preload = preload,
-        .environment = environment,
         .timeout_s = s->options.timeout_s,
     };
     launch_run(&launch, &result);
@@ -64,7 +62,7 @@ static double hit_path_count(const struct comparison *s, const char *library, co
     if (!tree_file(s, "count_instructions.sh", script, sizeof script))
         return NAN;
     const char *const argv[] = {"bash", script, library, function, NULL};
-    if (!tool_run(s, argv, NULL, NULL)) {
+    if (!tool_run(s, argv, NULL)) {
         snprintf(reason, REASON_BYTES, "%.*s", (int)strcspn(result.output, "\n"), result.output);
         return NAN;
     }
@@ -106,7 +104,7 @@ static double bulk_instructions(const struct comparison *s, const char *library,
     snprintf(round_text, sizeof round_text, "%d", rounds);
     const char *const argv[] = {
         "valgrind", "--tool=callgrind", out_option, program, round_text, "1000", "64", NULL};
-    double total = tool_run(s, argv, library, NULL) ? callgrind_total(out) : NAN;
+    double total = tool_run(s, argv, library) ? callgrind_total(out) : NAN;
     unlink(out);
     return total;
 }
@@ -183,7 +181,7 @@ static void system_calls_count(const struct comparison *s, const char *library, 
                                 "2048",
                                 "42",
                                 NULL};
-    FILE *file = tool_run(s, argv, NULL, NULL) ? fopen(out, "re") : NULL;
+    FILE *file = tool_run(s, argv, NULL) ? fopen(out, "re") : NULL;
     if (file != NULL) {
         probe->futex_calls = 0; /* strace leaves out a call that was never made */
         probe->memory_calls = 0;
@@ -194,13 +192,16 @@ static void system_calls_count(const struct comparison *s, const char *library, 
     unlink(out);
 }
 
-/* Only hakmem counts its mutexes; it says so at exit when asked to. */
+/* The counter stands behind the allocator in the list of preloaded libraries. */
 static void mutexes_count(const struct comparison *s, const char *library, struct probe *probe)
 {
     char program[2 * PATH_MAX];
+    char preload[3 * PATH_MAX];
     snprintf(program, sizeof program, "%s/bench_mid_large_mt", s->program_dir);
+    snprintf(preload, sizeof preload, "%s%s%s/libcountmutexes.so", library,
+             library[0] == '\0' ? "" : ":", s->program_dir);
     const char *const argv[] = {program, "8", "40000", "2048", "42", NULL};
-    if (tool_run(s, argv, library, "HAKMEM_LOCK_STATS=1"))
+    if (tool_run(s, argv, preload))
         probe->mutex_acquisitions = number_after(result.output, "mutex acquisitions: ");
 }
 
@@ -220,7 +221,6 @@ void probes_run(struct comparison *s)
             hit_paths_count(s, variant->library, &s->probes[i]);
         s->probes[i].pair_instructions = pair_instructions(s, variant->library) - loop;
         system_calls_count(s, variant->library, &s->probes[i]);
-        if (variant->kind == VARIANT_HAKMEM || variant->kind == VARIANT_OTHER)
-            mutexes_count(s, variant->library, &s->probes[i]);
+        mutexes_count(s, variant->library, &s->probes[i]);
     }
 }

@@ -97,7 +97,7 @@ struct probe {
     double malloc_instructions, free_instructions; /* from the disassembly */
     double pair_instructions;                      /* from callgrind, 1000 mallocs, 1000 frees */
     double futex_calls, memory_calls;              /* from strace */
-    double mutex_acquisitions;                     /* from HAKMEM_LOCK_STATS */
+    double mutex_acquisitions;                     /* pthread mutexes, by libcountmutexes.so */
     char reason[REASON_BYTES];                     /* of the disassembly, when it found no path */
     char note[REASON_BYTES];                       /* system calls by name */
 };
