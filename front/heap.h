@@ -5,13 +5,17 @@
  *           and a buffer of blocks on their way to other heaps.
  * Owner     one thread at a time. Heaps are type-stable: they are never unmapped, and the next
  *           thread takes the heap of one that ended, with all it holds.
- * Threads   everything is the owner's alone but `state` and `pending`. The states:
+ * Threads   bins, magazines and the remote table are the owner's alone. Pages, shelves and records
+ *           belong to whoever holds the heap; an owner does so in its slow paths only. The states:
  *
- *               LIVE    a thread has it
- *               ORPHAN  its thread ended; the next one, or whoever needs its pages, may hold it
- *               HELD    somebody holds an orphan for a moment: drains it, takes pages from it
- *               FROZEN  after a fork: its thread is not in this process, and may have stood in the
- *                       middle of an operation; its blocks live on, nobody touches the heap
+ *               IDLE         a thread has it and is in no slow path
+ *               BUSY         its thread is in a slow path
+ *               ORPHAN       its thread ended; the next one takes it as it is
+ *               IDLE_HELD    another thread holds it for a moment: drains it, sweeps its pages;
+ *               ORPHAN_HELD  the owner, if any, waits when it wants to enter a slow path
+ *               FROZEN       after a fork: its thread or its holder is not in this process and may
+ *                            have stood in the middle of an operation; its blocks live on, nobody
+ *                            touches the heap
  */
 #ifndef HAK_HEAP_H
 #define HAK_HEAP_H
@@ -32,15 +36,19 @@ struct hak_bin {
     void **base;  /* [owner] */
 };
 
-/* The pages behind a bin. A page is on `partial` if it may have free slots, else on `full`. */
+/* A list of pages, linked through their descriptors. */
+struct hak_page_list {
+    struct hak_page *head, *tail; /* [holder] */
+};
+
+/* The pages behind a bin; see enum hak_list in page.h. */
 struct hak_shelf {
-    struct hak_page *partial_head, *partial_tail; /* [owner] the head is the current page */
-    struct hak_page *full_head;                   /* [owner] */
-    uint32_t last_miss;                           /* [owner] the heap's entries at the last one */
-    uint16_t capacity;                            /* [owner] of the magazine; 2^k - 1, or 0 */
-    uint8_t misses;                               /* [owner] that speak for growing */
-    bool last_was_refill;                         /* [owner] or a flush */
-    bool idle;                                    /* [owner] no miss since the last tick */
+    struct hak_page_list lists[HAK_LISTS]; /* [holder] the head of PARTIAL is current */
+    uint32_t last_miss;                    /* [owner] the heap's entries at the last one */
+    uint16_t capacity;                     /* [owner] of the magazine; 2^k - 1, or 0 */
+    uint8_t misses;                        /* [owner] that speak for growing */
+    bool last_was_refill;                  /* [owner] or a flush */
+    bool idle;                             /* [owner] no miss since the last tick */
 };
 
 /* Blocks of other heaps, gathered by bitmap word. `key` is the address of the page's descriptor
@@ -53,7 +61,14 @@ struct hak_remote_entry {
 
 _Static_assert(_Alignof(struct hak_page) >= 64, "a word's number, up to 63, fits below an address");
 
-enum hak_heap_state { HAK_HEAP_LIVE, HAK_HEAP_ORPHAN, HAK_HEAP_HELD, HAK_HEAP_FROZEN };
+enum hak_heap_state {
+    HAK_HEAP_IDLE,
+    HAK_HEAP_BUSY,
+    HAK_HEAP_ORPHAN,
+    HAK_HEAP_IDLE_HELD,
+    HAK_HEAP_ORPHAN_HELD,
+    HAK_HEAP_FROZEN,
+};
 
 struct hak_heap {
     /* What the fast paths read: the first 4 KiB. */
@@ -62,15 +77,14 @@ struct hak_heap {
     size_t arena_pages;       /* [owner] pages known to have tags */
     _Atomic(uintptr_t) *tags; /* [const while owned] */
 
-    uint32_t entries;          /* [owner] slow paths entered; every few, the clock is read */
+    uint32_t adopt_skip;       /* [owner] heaps that the next search for orphans passes by */
     uint32_t seen_ticks;       /* [owner] of the purge clock, at the last tidying */
     uint32_t seen_trims;       /* [owner] of malloc_trim() calls, obeyed so far */
     uint32_t sweep_bin;        /* [owner] where the next sweep of partial pages goes on */
     size_t magazine_bytes;     /* [owner] what all magazines could hold; bounded */
     size_t remote_bytes;       /* [owner] in the remote buffer */
-    uint32_t exit_rounds;      /* [owner] of the thread's key destructor */
-    bool busy;                 /* [owner] in a slow path: a fork here must not touch the heap */
-    bool mend;                 /* [owner] forked while threads were running: see fork.c */
+    uint32_t depth;            /* [owner] slow paths inside each other; 0 outside of them */
+    bool mend;                 /* [owner] forked in a slow path: see fork.c */
     struct hak_heap *next;     /* [const after it was published] all heaps ever made */
     struct hak_meta_pool meta; /* [owner] */
 
@@ -80,7 +94,9 @@ struct hak_heap {
     HAK_CACHE_ALIGNED
     _Atomic(struct hak_page *) pending; /* [any, atomic] pages with remote frees to collect */
     _Atomic(uint32_t) state;            /* [any, atomic] enum hak_heap_state */
-    _Atomic(size_t) page_count;         /* [owner, atomic for others] pages and spans owned */
+    _Atomic(uint32_t) entries;          /* [owner, atomic for others] slow paths entered */
+    _Atomic(size_t) page_count;         /* [holder, atomic for others] pages and spans owned */
+    _Atomic(uint32_t) tick_entries;     /* [who does the tick, atomic] `entries` at the last one */
 };
 
 _Static_assert(offsetof(struct hak_heap, shelves) < HAK_HEAP_ALIGN + 512, "hot fields come first");
@@ -104,34 +120,42 @@ void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks);
 
 /* Pages behind a bin (shelf.c). */
 struct hak_page *hak_shelf_page(struct hak_heap *heap, size_t bin_idx);
+struct hak_page *hak_shelf_current(struct hak_heap *heap, size_t bin_idx);
 void hak_shelf_freed(struct hak_heap *heap, struct hak_page *page);
 void hak_shelf_sweep(struct hak_heap *heap, size_t budget);
-void hak_shelf_move(struct hak_heap *from, struct hak_heap *to, struct hak_page *page);
-void hak_shelf_abandon(struct hak_heap *heap);
+void hak_shelf_drain(struct hak_heap *heap, bool rest);
+void hak_shelf_mend(struct hak_heap *heap);
+void hak_shelf_rest(struct hak_heap *heap);
 bool hak_shelf_adopt(struct hak_heap *heap, size_t bin_idx);
 
 /* Blocks of other heaps (remote.c). Freeing one is true when there are enough for a flush. */
 bool hak_remote_free(struct hak_heap *heap, void *block);
 void hak_remote_flush(struct hak_heap *heap);
-void hak_remote_drain(struct hak_heap *heap, bool orphan);
-void hak_remote_help(struct hak_heap *heap);
 
 /* Gives back what the calling thread's heap may spare: at a tick what is idle, for a trim all. */
 void hak_heap_tidy(struct hak_heap *heap);
 void hak_heap_release_all(struct hak_heap *heap);
 
-/* The list of all heaps, and holding an orphan for a moment (thread.c). */
+/* The list of all heaps (thread.c); and how many are orphans, about. */
 struct hak_heap *hak_heap_first(void);
-bool hak_heap_hold(struct hak_heap *heap);
+uint32_t hak_heap_orphans(void);
+
+/* Holding an orphan, or an idle thread's heap, for a moment (thread.c). False: it is in use. */
+bool hak_heap_hold(struct hak_heap *heap, bool idle_too);
 void hak_heap_let_go(struct hak_heap *heap);
 
-/* malloc_trim(): tells the other threads, does it for this one and for orphans. Bytes given back.
- */
+/* Somebody has put a page on an orphan's list: drains it, if nobody else does (thread.c). */
+void hak_heap_help(struct hak_heap *heap);
+
+/* Reads the clock; does what is due at a tick for all heaps whose threads idle (thread.c). */
+void hak_heap_poll(void);
+
+/* malloc_trim() for all other heaps: empties orphans, sweeps idle ones, flags busy ones. Returns
+ * the bytes given back. */
 size_t hak_heap_trim(void);
 
-/* In the child of a fork (fork.c). */
-void hak_fork_child(void);
-void hak_fork_mend(struct hak_heap *heap);
+/* In the child of a fork (thread.c). */
+void hak_heap_fork_child(void);
 
 /* Magazines, shelves and pages of the calling thread's heap agree. Any time. */
 bool hak_heap_is_valid(void);
@@ -139,6 +163,12 @@ bool hak_heap_is_valid(void);
 static inline bool hak_heap_is_real(const struct hak_heap *heap)
 {
     return heap->arena_base != 0;
+}
+
+static inline uint32_t hak_heap_entries(const struct hak_heap *heap)
+{
+    /* relaxed: one writer, the owner; others look whether it changes. */
+    return atomic_load_explicit(&heap->entries, memory_order_relaxed);
 }
 
 static inline size_t hak_bin_count(const struct hak_bin *bin)

@@ -69,7 +69,7 @@ HAK_NOINLINE void *hak_take_large(size_t size, size_t alignment)
 {
     struct hak_heap *heap = hak_heap_enter();
     void *block = heap == NULL ? NULL : hak_large_alloc(size, alignment);
-    if (heap != NULL && HAK_UNLIKELY(block == NULL)) {
+    if (heap != NULL && HAK_UNLIKELY(block == NULL) && hak_large_fits(size, alignment)) {
         /* Once more, after everything spare was given back. */
         hak_heap_release_all(heap);
         (void)hak_heap_trim();
@@ -159,6 +159,7 @@ static HAK_NOINLINE void free_slow(void *block)
     struct hak_heap *heap = hak_heap_self;
     if (tag < HAK_TAG_BINS) {
         hak_large_free(block);
+        hak_heap_poll();
     } else if (tag - (uintptr_t)heap < sizeof heap->bins || !hak_heap_is_real(heap)) {
         free_slot(block);
     } else if (HAK_UNLIKELY(hak_remote_free(heap, block)) && hak_heap_enter() != NULL) {

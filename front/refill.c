@@ -51,10 +51,10 @@ static bool magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t cap
 static bool miss_counts(struct hak_heap *heap, size_t bin_idx, bool refill)
 {
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    bool burst =
-        shelf->last_was_refill == refill && heap->entries - shelf->last_miss <= BURST_ENTRIES;
+    bool burst = shelf->last_was_refill == refill &&
+                 hak_heap_entries(heap) - shelf->last_miss <= BURST_ENTRIES;
     shelf->last_was_refill = refill;
-    shelf->last_miss = heap->entries;
+    shelf->last_miss = hak_heap_entries(heap);
     shelf->idle = false;
     if (shelf->capacity >= SMALL_CAPACITY ||
         shelf->capacity * hak_classes[bin_idx].geometry.slot_bytes >= SMALL_CAPACITY_BYTES / 2) {
@@ -69,7 +69,9 @@ static bool magazine_grow(struct hak_heap *heap, size_t bin_idx, bool refill)
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
     bool wanted = miss_counts(heap, bin_idx, refill);
     if (shelf->capacity == 0) {
-        return magazine_replace(heap, bin_idx, class->first_capacity);
+        size_t bytes = class->first_capacity * class->geometry.slot_bytes;
+        bool fits = heap->magazine_bytes + bytes <= HEAP_MAGAZINE_BYTES;
+        return magazine_replace(heap, bin_idx, fits ? class->first_capacity : 1);
     }
     if (!wanted || shelf->capacity >= class->max_capacity) {
         return false;
@@ -93,18 +95,23 @@ static struct hak_page *page_find(struct hak_heap *heap, size_t bin_idx)
     return page;
 }
 
-/* Fills an empty bin with up to `count` blocks of one page. */
+/* Pages that a refill takes blocks from at most: nearly full ones give a few each. */
+#define REFILL_PAGES 4
+
+/* Fills an empty bin with about `count` blocks, at least one. */
 static bool bin_fill(struct hak_heap *heap, size_t bin_idx, size_t count)
 {
-    struct hak_page *page = page_find(heap, bin_idx);
-    if (HAK_UNLIKELY(page == NULL)) {
-        return false;
-    }
     struct hak_bin *bin = &heap->bins[bin_idx];
-    count = hak_min(count, hak_page_free_count(page));
-    hak_page_take(page, bin->base + count, (uint32_t)count);
-    bin_set_count(bin, count);
-    return true;
+    struct hak_page *page = page_find(heap, bin_idx);
+    size_t have = 0;
+    for (size_t pages = 0; page != NULL && have < count && pages < REFILL_PAGES; pages++) {
+        size_t take = hak_min(count - have, hak_page_free_count(page));
+        hak_page_take(page, bin->base + have + take, (uint32_t)take);
+        have += take;
+        page = have < count ? hak_shelf_current(heap, bin_idx) : NULL;
+    }
+    bin_set_count(bin, have);
+    return have != 0;
 }
 
 void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
@@ -167,7 +174,7 @@ static void bin_idle(struct hak_heap *heap, size_t bin_idx)
 {
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
     size_t count = hak_bin_count(&heap->bins[bin_idx]);
-    if (shelf->idle && count > 0) {
+    if (shelf->idle) {
         hak_heap_flush(heap, bin_idx, (count + 1) / 2);
         uint16_t half = shelf->capacity / 2;
         if (half >= hak_classes[bin_idx].first_capacity && count / 2 <= half) {
@@ -183,6 +190,7 @@ static void bin_idle(struct hak_heap *heap, size_t bin_idx)
 void hak_heap_tidy(struct hak_heap *heap)
 {
     hak_remote_flush(heap);
+    hak_shelf_drain(heap, false);
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
         bin_idle(heap, bin_idx);
     }
@@ -192,7 +200,7 @@ void hak_heap_tidy(struct hak_heap *heap)
 void hak_heap_release_all(struct hak_heap *heap)
 {
     hak_remote_flush(heap);
-    hak_remote_drain(heap, false);
+    hak_shelf_drain(heap, false);
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
         hak_heap_flush(heap, bin_idx, hak_bin_count(&heap->bins[bin_idx]));
     }

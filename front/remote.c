@@ -30,7 +30,7 @@ static void owner_notify(struct hak_heap *owner, struct hak_page *page)
                                                     memory_order_seq_cst, memory_order_relaxed));
     /* seq_cst: see above. */
     if (atomic_load_explicit(&owner->state, memory_order_seq_cst) == HAK_HEAP_ORPHAN) {
-        hak_remote_help(owner);
+        hak_heap_help(owner);
     }
 }
 
@@ -77,14 +77,4 @@ bool hak_remote_free(struct hak_heap *heap, void *block)
     entry->bits |= bit;
     heap->remote_bytes += page->slot_bytes;
     return heap->remote_bytes > REMOTE_BYTES_MAX;
-}
-
-void hak_remote_help(struct hak_heap *heap)
-{
-    /* seq_cst: after the push or the change to ORPHAN that the caller has made. */
-    while (atomic_load_explicit(&heap->pending, memory_order_seq_cst) != NULL &&
-           hak_heap_hold(heap)) {
-        hak_remote_drain(heap, true);
-        hak_heap_let_go(heap);
-    }
 }

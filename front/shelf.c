@@ -7,49 +7,37 @@
 #include "front/heap.h"
 #include "segment/purge.h"
 
-static void list_push_head(struct hak_shelf *shelf, struct hak_page *page)
+static void list_push_head(struct hak_shelf *shelf, enum hak_list kind, struct hak_page *page)
 {
+    struct hak_page_list *list = &shelf->lists[kind];
     page->prev = NULL;
-    page->next = shelf->partial_head;
-    *(page->next != NULL ? &page->next->prev : &shelf->partial_tail) = page;
-    shelf->partial_head = page;
-    page->list = HAK_LIST_PARTIAL;
+    page->next = list->head;
+    *(page->next != NULL ? &page->next->prev : &list->tail) = page;
+    list->head = page;
+    page->list = (uint8_t)kind;
 }
 
-static void list_push_tail(struct hak_shelf *shelf, struct hak_page *page)
+static void list_push_tail(struct hak_shelf *shelf, enum hak_list kind, struct hak_page *page)
 {
+    struct hak_page_list *list = &shelf->lists[kind];
     page->next = NULL;
-    page->prev = shelf->partial_tail;
-    *(page->prev != NULL ? &page->prev->next : &shelf->partial_head) = page;
-    shelf->partial_tail = page;
-    page->list = HAK_LIST_PARTIAL;
-}
-
-static void list_push_full(struct hak_shelf *shelf, struct hak_page *page)
-{
-    page->prev = NULL;
-    page->next = shelf->full_head;
-    if (page->next != NULL) {
-        page->next->prev = page;
-    }
-    shelf->full_head = page;
-    page->list = HAK_LIST_FULL;
+    page->prev = list->tail;
+    *(page->prev != NULL ? &page->prev->next : &list->head) = page;
+    list->tail = page;
+    page->list = (uint8_t)kind;
 }
 
 static void list_remove(struct hak_shelf *shelf, struct hak_page *page)
 {
-    bool partial = page->list == HAK_LIST_PARTIAL;
-    if (page->prev != NULL) {
-        page->prev->next = page->next;
-    } else {
-        *(partial ? &shelf->partial_head : &shelf->full_head) = page->next;
-    }
-    if (page->next != NULL) {
-        page->next->prev = page->prev;
-    } else if (partial) {
-        shelf->partial_tail = page->prev;
-    }
+    struct hak_page_list *list = &shelf->lists[page->list];
+    *(page->prev != NULL ? &page->prev->next : &list->head) = page->next;
+    *(page->next != NULL ? &page->next->prev : &list->tail) = page->prev;
     page->list = HAK_LIST_NONE;
+}
+
+static struct hak_shelf *shelf_of(struct hak_heap *heap, const struct hak_page *page)
+{
+    return &heap->shelves[page->bin_idx];
 }
 
 static void page_count_add(struct hak_heap *heap, size_t count)
@@ -60,29 +48,46 @@ static void page_count_add(struct hak_heap *heap, size_t count)
     atomic_store_explicit(&heap->page_count, old + count, memory_order_relaxed);
 }
 
-/* Closes a page on `partial` whose slots are all free. It stays if a notice is on its way. */
-static void page_close(struct hak_heap *heap, struct hak_page *page)
+static bool page_is_empty(const struct hak_page *page)
 {
-    struct hak_shelf *shelf = &heap->shelves[page->bin_idx];
-    list_remove(shelf, page);
-    if (hak_page_close(page, (uintptr_t)heap, &heap->meta)) {
-        page_count_add(heap, SIZE_MAX);
-    } else {
-        list_push_tail(shelf, page);
-    }
+    return hak_page_free_count(page) == page->slots;
 }
 
-/* The heap wants to hear of the next remote free; true if that brought slots at once. */
-static bool page_set_aside(struct hak_shelf *shelf, struct hak_page *page)
+/* Closes a page whose slots are all free. False: a notice is on its way, the page stays. */
+static bool page_close(struct hak_heap *heap, struct hak_page *page)
 {
-    list_remove(shelf, page);
-    if (hak_page_set_full(page)) {
-        hak_page_clear_full(page);
-        list_push_head(shelf, page);
-        return true;
+    if (hak_page_is_pending(page)) {
+        return false;
     }
-    list_push_full(shelf, page);
-    return false;
+    struct hak_shelf *shelf = shelf_of(heap, page);
+    enum hak_list kind = page->list;
+    list_remove(shelf, page); /* before the page may be another's */
+    if (!hak_page_close(page, (uintptr_t)heap, &heap->meta)) {
+        list_push_head(shelf, kind, page);
+        return false;
+    }
+    page_count_add(heap, SIZE_MAX);
+    return true;
+}
+
+/* Sets FULL and puts the page where it belongs then; closes it if it is all free. */
+static void page_rest(struct hak_heap *heap, struct hak_page *page)
+{
+    struct hak_shelf *shelf = shelf_of(heap, page);
+    (void)hak_page_set_full(page);
+    if (page_is_empty(page) && page_close(heap, page)) {
+        return;
+    }
+    list_remove(shelf, page);
+    list_push_head(shelf, hak_page_free_count(page) != 0 ? HAK_LIST_RESTING : HAK_LIST_FULL, page);
+}
+
+/* The owner looks at the page itself from here on. */
+static void page_wake(struct hak_shelf *shelf, struct hak_page *page)
+{
+    hak_page_clear_full(page);
+    list_remove(shelf, page);
+    list_push_tail(shelf, HAK_LIST_PARTIAL, page);
 }
 
 /* How many pages are compared when a bin goes on to another one. */
@@ -91,7 +96,7 @@ static bool page_set_aside(struct hak_shelf *shelf, struct hak_page *page)
 /* Makes the fullest of the next pages the current one: the emptier ones may then become free. */
 static void page_choose(struct hak_shelf *shelf)
 {
-    struct hak_page *best = shelf->partial_head;
+    struct hak_page *best = shelf->lists[HAK_LIST_PARTIAL].head;
     if (best == NULL) {
         return;
     }
@@ -102,23 +107,25 @@ static void page_choose(struct hak_shelf *shelf)
             best = page;
         }
     }
-    if (best != shelf->partial_head) {
-        list_remove(shelf, best);
-        list_push_head(shelf, best);
-    }
+    list_remove(shelf, best);
+    list_push_head(shelf, HAK_LIST_PARTIAL, best);
 }
 
-static struct hak_page *page_partial(struct hak_shelf *shelf)
+struct hak_page *hak_shelf_current(struct hak_heap *heap, size_t bin_idx)
 {
+    struct hak_shelf *shelf = &heap->shelves[bin_idx];
     struct hak_page *page;
-    while ((page = shelf->partial_head) != NULL) {
-        if (hak_page_free_count(page) != 0 || hak_page_collect(page) != 0 ||
-            page_set_aside(shelf, page)) {
+    while ((page = shelf->lists[HAK_LIST_PARTIAL].head) != NULL) {
+        if (hak_page_free_count(page) != 0 || hak_page_collect(page) != 0) {
             return page;
         }
+        page_rest(heap, page); /* the heap wants to hear of its next remote free */
         page_choose(shelf);
     }
-    return NULL;
+    if ((page = shelf->lists[HAK_LIST_RESTING].head) != NULL) {
+        page_wake(shelf, page);
+    }
+    return page;
 }
 
 static struct hak_page *page_new(struct hak_heap *heap, size_t bin_idx)
@@ -138,149 +145,175 @@ static struct hak_page *page_new(struct hak_heap *heap, size_t bin_idx)
     hak_purge_bound(geometry->span_pages - hak_pages_dirty(page_idx, geometry->span_pages));
     hak_region_set(page_idx, geometry->span_pages, (uintptr_t)&heap->bins[bin_idx]);
     heap->arena_pages = hak_region_pages();
-    list_push_head(&heap->shelves[bin_idx], page);
+    list_push_head(&heap->shelves[bin_idx], HAK_LIST_PARTIAL, page);
     page_count_add(heap, 1);
     return page;
 }
 
 struct hak_page *hak_shelf_page(struct hak_heap *heap, size_t bin_idx)
 {
-    struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    /* relaxed: a hint; hak_remote_drain() takes the list with acquire. */
-    if (atomic_load_explicit(&heap->pending, memory_order_relaxed) != NULL) {
-        hak_remote_drain(heap, false);
-    }
-    struct hak_page *page = page_partial(shelf);
+    hak_shelf_drain(heap, false);
+    struct hak_page *page = hak_shelf_current(heap, bin_idx);
     if (page == NULL && hak_shelf_adopt(heap, bin_idx)) {
-        page = page_partial(shelf);
+        page = hak_shelf_current(heap, bin_idx);
     }
     return page != NULL ? page : page_new(heap, bin_idx);
 }
 
 void hak_shelf_freed(struct hak_heap *heap, struct hak_page *page)
 {
-    struct hak_shelf *shelf = &heap->shelves[page->bin_idx];
-    if (page->list == HAK_LIST_FULL) {
-        hak_page_clear_full(page);
+    if (page->list != HAK_LIST_PARTIAL) {
+        page_wake(shelf_of(heap, page), page);
+    }
+    if (page_is_empty(page)) {
+        (void)page_close(heap, page); /* its memory stays for whoever claims the slots next */
+    }
+}
+
+/* Collects at the current end of a list, as many pages as are asked for; what stays goes to the
+ * other end, so the next sweep goes on where this one stopped. */
+static size_t list_sweep(struct hak_heap *heap, struct hak_shelf *shelf, size_t budget)
+{
+    struct hak_page_list *list = &shelf->lists[HAK_LIST_PARTIAL];
+    struct hak_page *first_kept = NULL;
+    while (list->head != NULL && list->head != first_kept && budget > 0) {
+        struct hak_page *page = list->head;
+        (void)hak_page_collect(page);
+        budget--;
+        if (page_is_empty(page) && page_close(heap, page)) {
+            continue;
+        }
         list_remove(shelf, page);
-        list_push_tail(shelf, page);
+        list_push_tail(shelf, HAK_LIST_PARTIAL, page);
+        first_kept = first_kept != NULL ? first_kept : page;
     }
-    if (hak_page_free_count(page) == page->slots) {
-        page_close(heap, page); /* its memory stays for whoever claims the slots next */
-    }
+    return budget;
 }
 
 void hak_shelf_sweep(struct hak_heap *heap, size_t budget)
 {
     for (size_t bins = 1; bins < HAK_BINS && budget > 0; bins++) {
         heap->sweep_bin = heap->sweep_bin % (HAK_BINS - 1) + 1;
-        struct hak_page *page = heap->shelves[heap->sweep_bin].partial_head;
-        while (page != NULL && budget > 0) {
-            struct hak_page *next = page->next;
-            (void)hak_page_collect(page);
-            if (hak_page_free_count(page) == page->slots) {
-                page_close(heap, page);
-            }
-            page = next;
-            budget--;
-        }
+        budget = list_sweep(heap, &heap->shelves[heap->sweep_bin], budget);
     }
 }
 
 /* A page whose link was read from the pending list. */
-static void page_drain(struct hak_heap *heap, struct hak_page *page, bool orphan)
+static void page_drain(struct hak_heap *heap, struct hak_page *page, bool rest)
 {
-    struct hak_shelf *shelf = &heap->shelves[page->bin_idx];
     hak_page_clear_pending(page);
     (void)hak_page_collect(page);
-    if (orphan || hak_page_free_count(page) == 0) {
-        /* Nobody allocates here, or nothing is left: the next remote free must be heard. */
-        if (hak_page_set_full(page) && !orphan) {
-            hak_page_clear_full(page);
-        }
-    }
-    if (hak_page_free_count(page) != 0 && page->list == HAK_LIST_FULL) {
-        list_remove(shelf, page);
-        list_push_tail(shelf, page);
-    }
-    if (hak_page_free_count(page) == page->slots) {
-        page_close(heap, page);
+    if (page->list == HAK_LIST_PARTIAL || (hak_page_free_count(page) != 0 && !rest)) {
+        hak_shelf_freed(heap, page);
+    } else {
+        page_rest(heap, page);
     }
 }
 
-void hak_remote_drain(struct hak_heap *heap, bool orphan)
+void hak_shelf_drain(struct hak_heap *heap, bool rest)
 {
+    /* relaxed: a hint; the exchange takes the list. */
+    if (atomic_load_explicit(&heap->pending, memory_order_relaxed) == NULL) {
+        return;
+    }
     /* acquire: pairs with the push in remote.c; the links are readable. */
     struct hak_page *page = atomic_exchange_explicit(&heap->pending, NULL, memory_order_acquire);
     while (page != NULL) {
         /* relaxed: written before the push; read before PENDING is cleared. */
         struct hak_page *next = atomic_load_explicit(&page->pending_next, memory_order_relaxed);
-        page_drain(heap, page, orphan);
+        page_drain(heap, page, rest);
         page = next;
     }
 }
 
-/* Every page still in use must say so when a block of it comes back. */
-void hak_shelf_abandon(struct hak_heap *heap)
+void hak_shelf_rest(struct hak_heap *heap)
 {
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
-        struct hak_page *page = heap->shelves[bin_idx].partial_head;
-        while (page != NULL) {
-            struct hak_page *next = page->next;
-            (void)hak_page_set_full(page);
-            if (hak_page_free_count(page) == page->slots) {
-                page_close(heap, page);
-            }
-            page = next;
+        struct hak_page *page;
+        while ((page = heap->shelves[bin_idx].lists[HAK_LIST_PARTIAL].head) != NULL) {
+            page_rest(heap, page);
         }
     }
 }
 
-void hak_shelf_move(struct hak_heap *from, struct hak_heap *to, struct hak_page *page)
+void hak_shelf_mend(struct hak_heap *heap)
+{
+    hak_shelf_drain(heap, false);
+    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+        struct hak_shelf *shelf = &heap->shelves[bin_idx];
+        for (enum hak_list kind = HAK_LIST_FULL; kind <= HAK_LIST_RESTING; kind++) {
+            while (shelf->lists[kind].head != NULL) {
+                page_wake(shelf, shelf->lists[kind].head);
+            }
+        }
+        struct hak_page *page = shelf->lists[HAK_LIST_PARTIAL].head;
+        for (; page != NULL; page = page->next) {
+            hak_page_clear_pending(page);
+            (void)hak_page_collect(page);
+        }
+    }
+}
+
+/* Takes a page over from a held orphan. False: a notice to it is on its way. */
+static bool page_adopt(struct hak_heap *from, struct hak_heap *to, struct hak_page *page)
 {
     if (!hak_page_adopt(page, (uintptr_t)from, (uintptr_t)to)) {
-        return; /* a notice to `from` is on its way */
+        return false;
     }
-    list_remove(&from->shelves[page->bin_idx], page);
+    if (hak_page_record_bytes(page) != 0) {
+        hak_meta_even(&to->meta, &from->meta, hak_page_record_bytes(page));
+    }
+    list_remove(shelf_of(from, page), page);
     page_count_add(from, SIZE_MAX);
     hak_region_set(hak_page_idx(page), page->span_pages, (uintptr_t)&to->bins[page->bin_idx]);
     to->arena_pages = hak_region_pages();
-    list_push_head(&to->shelves[page->bin_idx], page);
+    list_push_tail(shelf_of(to, page), HAK_LIST_PARTIAL, page);
     page_count_add(to, 1);
     hak_page_clear_full(page);
+    return true;
 }
 
 /* How many pages are taken from orphans at once, and how many heaps are looked at for them. */
 #define ADOPT_PAGES 4
 #define ADOPT_HEAPS 16
 
+static size_t pages_adopt(struct hak_heap *from, struct hak_heap *to, size_t bin_idx)
+{
+    size_t adopted = 0;
+    hak_shelf_drain(from, true);
+    struct hak_page *page = from->shelves[bin_idx].lists[HAK_LIST_RESTING].head;
+    while (page != NULL && adopted < ADOPT_PAGES) {
+        struct hak_page *next = page->next;
+        adopted += page_adopt(from, to, page);
+        page = next;
+    }
+    return adopted;
+}
+
 bool hak_shelf_adopt(struct hak_heap *heap, size_t bin_idx)
 {
     size_t adopted = 0;
-    size_t looked = 0;
-    for (struct hak_heap *at = hak_heap_first(); at != NULL && looked < ADOPT_HEAPS;
-         at = at->next) {
-        /* relaxed: hints; holding the heap decides. */
-        if (atomic_load_explicit(&at->state, memory_order_relaxed) != HAK_HEAP_ORPHAN ||
-            atomic_load_explicit(&at->page_count, memory_order_relaxed) == 0) {
-            continue;
+    if (hak_heap_orphans() == 0) {
+        return false;
+    }
+    /* Goes on where the last search stopped, so every orphan has its turn. */
+    struct hak_heap *at = hak_heap_first();
+    for (uint32_t i = 0; i < heap->adopt_skip && at != NULL; i++) {
+        at = at->next;
+    }
+    if (at == NULL) {
+        heap->adopt_skip = 0;
+        at = hak_heap_first();
+    }
+    for (size_t looked = 0; looked < ADOPT_HEAPS && at != NULL && adopted == 0; looked++) {
+        /* relaxed: a hint; holding the heap decides. */
+        if (atomic_load_explicit(&at->page_count, memory_order_relaxed) != 0 && at != heap &&
+            hak_heap_hold(at, false)) {
+            adopted = pages_adopt(at, heap, bin_idx);
+            hak_heap_let_go(at);
         }
-        looked++;
-        if (!hak_heap_hold(at)) {
-            continue;
-        }
-        hak_remote_drain(at, true);
-        struct hak_page *page = at->shelves[bin_idx].partial_head;
-        while (page != NULL && adopted < ADOPT_PAGES) {
-            struct hak_page *next = page->next;
-            hak_shelf_move(at, heap, page);
-            page = next;
-            adopted++;
-        }
-        hak_heap_let_go(at);
-        if (adopted != 0) {
-            break;
-        }
+        heap->adopt_skip += adopted == 0;
+        at = at->next;
     }
     return adopted != 0;
 }

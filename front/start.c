@@ -4,6 +4,7 @@
 #include "front/start.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -31,7 +32,8 @@ static bool start_once(void)
     hak_classes_init(hak_options.tiny_max_class == 5 ? 256 : HAK_SMALL_MAX,
                      hak_options.smallmid_enable != 0);
     hak_purge_init(hak_options.purge_decay_ms);
-    return hak_thread_init();
+    hak_thread_init();
+    return true;
 }
 
 bool hak_start(void)
@@ -62,6 +64,8 @@ bool hak_start_prewarm(void)
     return hak_options.prewarm != 0;
 }
 
+#define PURGE_STACK_BYTES (256 * HAK_KIB)
+
 /* HAKMEM_PURGE_THREAD: programs that idle never come by a slow path. */
 static void *purge_loop(void *unused)
 {
@@ -70,7 +74,7 @@ static void *purge_loop(void *unused)
     struct timespec pause = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
     for (;;) {
         (void)nanosleep(&pause, NULL);
-        (void)hak_purge_poll();
+        hak_heap_poll();
     }
     return NULL;
 }
@@ -79,18 +83,25 @@ static void purge_thread_start(void)
 {
     pthread_attr_t attributes;
     pthread_t thread;
+    sigset_t all;
+    sigset_t before;
     if (hak_options.purge_thread == 0 || pthread_attr_init(&attributes) != 0) {
         return;
     }
-    if (pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED) == 0) {
+    /* No signal of the program's is this thread's to take. */
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED) == 0 &&
+        pthread_attr_setstacksize(&attributes, PURGE_STACK_BYTES) == 0) {
         (void)pthread_create(&thread, &attributes, purge_loop, NULL);
     }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)pthread_attr_destroy(&attributes);
 }
 
 static void fork_child(void)
 {
-    hak_fork_child();
+    hak_heap_fork_child();
     purge_thread_start();
 }
 

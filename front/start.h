@@ -16,6 +16,6 @@ bool hak_start(void);
 bool hak_start_prewarm(void);
 
 /* Makes the key whose destructor ends a thread's heap (thread.c). */
-bool hak_thread_init(void);
+void hak_thread_init(void);
 
 #endif

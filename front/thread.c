@@ -2,20 +2,23 @@
  * thread: how a thread gets a heap, and what becomes of it.
  *
  *   first block   hak_heap_enter → heap_attach → heap_take_orphan or heap_make
- *   last block    heap_thread_exit → hak_heap_release_all, hak_shelf_abandon → ORPHAN
+ *   last block    heap_thread_exit → hak_heap_release_all, hak_shelf_rest → ORPHAN
  *   after that    hak_heap_enter → heap_borrow ... hak_heap_leave → back to ORPHAN
+ *   while idle    hak_heap_poll of another thread → heap_tend
+ *   fork          hak_heap_fork_child
  */
 #include <pthread.h>
 
 #include "front/heap.h"
 #include "front/start.h"
+#include "segment/os.h"
 #include "segment/purge.h"
 
 /* Threads that have no heap see one of these: all zero, so every bin is empty and every address out
  * of bounds. They are never written. */
 static _Alignas(4096) const char no_heaps[2][4096];
-#define NOT_YET ((struct hak_heap *)(uintptr_t)no_heaps[0])
 #define ENDED ((struct hak_heap *)(uintptr_t)no_heaps[1])
+#define NOT_YET ((struct hak_heap *)(uintptr_t)no_heaps[0])
 
 _Thread_local struct hak_heap *hak_heap_self = (struct hak_heap *)(uintptr_t)no_heaps[0];
 
@@ -23,11 +26,24 @@ static _Atomic(struct hak_heap *) all_heaps; /* [any, atomic] a list that only g
 static _Atomic(uint32_t) orphans;            /* [any, atomic] about how many are nobody's */
 static _Atomic(uint32_t) trims;              /* [any, atomic] calls of malloc_trim() */
 static pthread_key_t exit_key;               /* [const after init] */
+static bool exit_key_made;                   /* [const after init] */
 
 struct hak_heap *hak_heap_first(void)
 {
     /* acquire: pairs with heap_make(); the heap behind the pointer is initialised. */
     return atomic_load_explicit(&all_heaps, memory_order_acquire);
+}
+
+uint32_t hak_heap_orphans(void)
+{
+    /* relaxed: a hint that saves walks over all heaps. */
+    return atomic_load_explicit(&orphans, memory_order_relaxed);
+}
+
+static void orphans_add(uint32_t count)
+{
+    /* relaxed: see above; wrap-around subtracts. */
+    (void)atomic_fetch_add_explicit(&orphans, count, memory_order_relaxed);
 }
 
 static uint32_t trims_count(void)
@@ -36,26 +52,51 @@ static uint32_t trims_count(void)
     return atomic_load_explicit(&trims, memory_order_relaxed);
 }
 
+/* ---- states ---- */
+
+static uint32_t state_of(const struct hak_heap *heap)
+{
+    /* relaxed: a hint; state_change() decides. */
+    return atomic_load_explicit(&heap->state, memory_order_relaxed);
+}
+
 static bool state_change(struct hak_heap *heap, uint32_t from, uint32_t to)
 {
+    if (state_of(heap) != from) {
+        return false;
+    }
     /* seq_cst: acquire and release hand the heap over; and a change to ORPHAN is before the look at
-     * `pending` in hak_remote_help(), where a pusher writes `pending` and then reads the state. */
+     * `pending` in hak_heap_help(), where a pusher writes `pending` and then reads the state. */
     return atomic_compare_exchange_strong_explicit(&heap->state, &from, to, memory_order_seq_cst,
                                                    memory_order_relaxed);
 }
 
-bool hak_heap_hold(struct hak_heap *heap)
+bool hak_heap_hold(struct hak_heap *heap, bool idle_too)
 {
-    return state_change(heap, HAK_HEAP_ORPHAN, HAK_HEAP_HELD);
+    return state_change(heap, HAK_HEAP_ORPHAN, HAK_HEAP_ORPHAN_HELD) ||
+           (idle_too && state_change(heap, HAK_HEAP_IDLE, HAK_HEAP_IDLE_HELD));
 }
 
 void hak_heap_let_go(struct hak_heap *heap)
 {
-    /* Fails if a fork froze the heap meanwhile. */
-    if (state_change(heap, HAK_HEAP_HELD, HAK_HEAP_ORPHAN)) {
-        hak_remote_help(heap);
+    if (state_change(heap, HAK_HEAP_ORPHAN_HELD, HAK_HEAP_ORPHAN)) {
+        hak_heap_help(heap);
+    } else {
+        (void)state_change(heap, HAK_HEAP_IDLE_HELD, HAK_HEAP_IDLE);
     }
 }
+
+void hak_heap_help(struct hak_heap *heap)
+{
+    /* seq_cst: after the push or the change to ORPHAN that the caller has made. */
+    while (atomic_load_explicit(&heap->pending, memory_order_seq_cst) != NULL &&
+           state_change(heap, HAK_HEAP_ORPHAN, HAK_HEAP_ORPHAN_HELD)) {
+        hak_shelf_drain(heap, true);
+        (void)state_change(heap, HAK_HEAP_ORPHAN_HELD, HAK_HEAP_ORPHAN);
+    }
+}
+
+/* ---- a heap for a thread ---- */
 
 /* A new heap in the given state, on the list of all; NULL when memory is out. */
 static struct hak_heap *heap_make(uint32_t state)
@@ -76,17 +117,10 @@ static struct hak_heap *heap_make(uint32_t state)
     return heap;
 }
 
-static void orphans_add(uint32_t count)
-{
-    /* relaxed: a hint that saves walks over all heaps. */
-    (void)atomic_fetch_add_explicit(&orphans, count, memory_order_relaxed);
-}
-
 /* An orphan with all it holds, or NULL. */
 static struct hak_heap *heap_take_orphan(uint32_t state)
 {
-    /* relaxed: a hint. */
-    if (atomic_load_explicit(&orphans, memory_order_relaxed) == 0) {
+    if (hak_heap_orphans() == 0) {
         return NULL;
     }
     for (struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
@@ -108,25 +142,27 @@ static void heap_prewarm(struct hak_heap *heap)
     }
 }
 
+/* The thread's first slow path: returns inside of it. */
 static struct hak_heap *heap_attach(void)
 {
     if (!hak_start()) {
         return NULL;
     }
-    struct hak_heap *heap = heap_take_orphan(HAK_HEAP_LIVE);
+    struct hak_heap *heap = heap_take_orphan(HAK_HEAP_BUSY);
     if (heap != NULL) {
         orphans_add(UINT32_MAX);
-    } else if ((heap = heap_make(HAK_HEAP_LIVE)) == NULL) {
+    } else if ((heap = heap_make(HAK_HEAP_BUSY)) == NULL) {
         return NULL;
     }
-    heap->exit_rounds = 0;
+    heap->depth = 1;
     heap->seen_ticks = hak_purge_ticks();
     heap->seen_trims = trims_count();
     heap->arena_pages = hak_region_pages();
     hak_heap_self = heap;
-    (void)pthread_setspecific(exit_key, heap);
+    if (exit_key_made) {
+        (void)pthread_setspecific(exit_key, heap); /* may allocate: that enters once more */
+    }
     if (hak_start_prewarm()) {
-        heap->busy = true;
         heap_prewarm(heap);
     }
     return heap;
@@ -135,9 +171,9 @@ static struct hak_heap *heap_attach(void)
 /* For a thread whose heap is gone already: libc frees after the last key destructor. */
 static struct hak_heap *heap_borrow(void)
 {
-    struct hak_heap *heap = heap_take_orphan(HAK_HEAP_HELD);
+    struct hak_heap *heap = heap_take_orphan(HAK_HEAP_ORPHAN_HELD);
     if (heap == NULL) {
-        heap = heap_make(HAK_HEAP_HELD);
+        heap = heap_make(HAK_HEAP_ORPHAN_HELD);
         if (heap == NULL) {
             return NULL;
         }
@@ -147,20 +183,19 @@ static struct hak_heap *heap_borrow(void)
     return heap;
 }
 
+/* ---- slow paths ---- */
+
 /* How often a slow path reads the clock. */
 #define ENTRIES_A_POLL 16
 
 static void heap_look_around(struct hak_heap *heap)
 {
-    if (heap->mend) {
-        hak_fork_mend(heap);
-    }
     if (heap->seen_trims != trims_count()) {
         heap->seen_trims = trims_count();
         hak_heap_release_all(heap);
     }
-    if (heap->entries % ENTRIES_A_POLL == 0) {
-        (void)hak_purge_poll();
+    if (hak_heap_entries(heap) % ENTRIES_A_POLL == 0) {
+        hak_heap_poll();
         if (heap->seen_ticks != hak_purge_ticks()) {
             heap->seen_ticks = hak_purge_ticks();
             hak_heap_tidy(heap);
@@ -172,55 +207,90 @@ struct hak_heap *hak_heap_enter(void)
 {
     struct hak_heap *heap = hak_heap_self;
     if (HAK_UNLIKELY(!hak_heap_is_real(heap))) {
-        heap = heap == ENDED ? heap_borrow() : heap_attach();
-        if (heap != NULL) {
-            heap->busy = true;
-        }
-        return heap;
+        return heap == ENDED ? heap_borrow() : heap_attach();
     }
-    heap->busy = true;
-    heap->entries++;
+    if (HAK_UNLIKELY(heap->depth++ != 0)) {
+        return heap; /* from within: setting the key's value may allocate */
+    }
+    while (HAK_UNLIKELY(!state_change(heap, HAK_HEAP_IDLE, HAK_HEAP_BUSY))) {
+        hak_os_yield(); /* somebody sweeps it for us */
+    }
+    /* relaxed: one writer. */
+    atomic_store_explicit(&heap->entries, hak_heap_entries(heap) + 1, memory_order_relaxed);
     heap_look_around(heap);
     return heap;
 }
 
-/* Hands a heap without thread over to whoever wants it. */
-static void heap_retire(struct hak_heap *heap, uint32_t state)
-{
-    hak_heap_release_all(heap);
-    hak_shelf_abandon(heap);
-    heap->busy = false;
-    if (state_change(heap, state, HAK_HEAP_ORPHAN)) {
-        hak_remote_help(heap);
-    }
-}
-
 void hak_heap_leave(struct hak_heap *heap)
 {
-    if (HAK_UNLIKELY(heap != hak_heap_self)) {
-        heap_retire(heap, HAK_HEAP_HELD);
+    if (HAK_UNLIKELY(heap != hak_heap_self)) { /* borrowed */
+        hak_remote_flush(heap);
+        hak_shelf_rest(heap);
+        hak_heap_let_go(heap);
         return;
     }
-    heap->busy = false;
+    if (HAK_UNLIKELY(--heap->depth != 0)) {
+        return;
+    }
+    if (HAK_UNLIKELY(heap->mend)) {
+        heap->mend = false;
+        hak_shelf_mend(heap);
+    }
+    /* release: whoever holds the heap next sees what this slow path did. */
+    atomic_store_explicit(&heap->state, HAK_HEAP_IDLE, memory_order_release);
 }
 
-/* Other keys' destructors may still allocate: the heap goes in the last but one round of them. */
-#define EXIT_ROUNDS 3
+/* ---- the end of a thread ---- */
 
+/* Destructors of other keys may still allocate after this one: they borrow. */
 static void heap_thread_exit(void *value)
 {
-    struct hak_heap *heap = value;
-    if (++heap->exit_rounds < EXIT_ROUNDS && pthread_setspecific(exit_key, heap) == 0) {
-        return;
+    struct hak_heap *heap = hak_heap_self;
+    if (heap != value || hak_heap_enter() == NULL) {
+        return; /* the child of a fork that left this heap behind */
     }
+    hak_heap_release_all(heap);
+    hak_shelf_rest(heap);
+    heap->depth = 0;
     hak_heap_self = ENDED;
     orphans_add(1);
-    heap_retire(heap, HAK_HEAP_LIVE);
+    if (state_change(heap, HAK_HEAP_BUSY, HAK_HEAP_ORPHAN)) {
+        hak_heap_help(heap);
+    }
 }
 
-bool hak_thread_init(void)
+void hak_thread_init(void)
 {
-    return pthread_key_create(&exit_key, heap_thread_exit) == 0;
+    /* Without a key, heaps of ended threads stay with their blocks: all keys are in use. */
+    exit_key_made = exit_key_made || pthread_key_create(&exit_key, heap_thread_exit) == 0;
+}
+
+/* ---- heaps of other threads ---- */
+
+/* Gives back what a heap holds whose thread is in no slow path; not its magazines, which the thread
+ * uses without synchronisation. From here on its pages say so when blocks come back. */
+static void heap_tend(struct hak_heap *heap)
+{
+    if (hak_heap_hold(heap, true)) {
+        hak_shelf_drain(heap, true);
+        hak_shelf_rest(heap);
+        hak_heap_let_go(heap);
+    }
+}
+
+void hak_heap_poll(void)
+{
+    if (!hak_purge_poll()) {
+        return;
+    }
+    for (struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
+        uint32_t entries = hak_heap_entries(at);
+        /* relaxed: a note from tick to tick. */
+        if (atomic_exchange_explicit(&at->tick_entries, entries, memory_order_relaxed) == entries &&
+            state_of(at) == HAK_HEAP_IDLE) {
+            heap_tend(at);
+        }
+    }
 }
 
 size_t hak_heap_trim(void)
@@ -228,11 +298,44 @@ size_t hak_heap_trim(void)
     /* relaxed: the flag that other threads obey in their next slow path. */
     (void)atomic_fetch_add_explicit(&trims, 1, memory_order_relaxed);
     for (struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
-        if (hak_heap_hold(at)) {
-            hak_remote_drain(at, true);
-            hak_shelf_sweep(at, SIZE_MAX);
+        if (hak_heap_hold(at, false)) {
+            hak_heap_release_all(at);
+            hak_shelf_rest(at);
             hak_heap_let_go(at);
+        } else {
+            heap_tend(at);
         }
     }
     return hak_purge_all();
+}
+
+/*
+ * There is no lock that a vanished thread could hold: everything shared changes by single CAS
+ * steps, so it is consistent at any instant of the fork. What remains is to be mended:
+ *   - Heaps of other threads are frozen, and so is this thread's if somebody was holding it: who
+ *     worked on them may have stood in the middle of an operation. Blocks in them stay valid; frees
+ *     of them go to remote bits that nobody collects.
+ *   - A vanished thread may have freed a block of ours without getting to notify us, or have set
+ *     PENDING without getting to push the page: every page is looked at once.
+ */
+void hak_heap_fork_child(void)
+{
+    struct hak_heap *self = hak_heap_self;
+    for (struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
+        bool own = at == self && state_of(at) != HAK_HEAP_IDLE_HELD;
+        if (!own && state_of(at) != HAK_HEAP_ORPHAN) {
+            /* relaxed: the child has one thread. */
+            atomic_store_explicit(&at->state, HAK_HEAP_FROZEN, memory_order_relaxed);
+        }
+    }
+    if (!hak_heap_is_real(self)) {
+        return;
+    }
+    if (state_of(self) == HAK_HEAP_FROZEN) {
+        hak_heap_self = NOT_YET;
+    } else if (self->depth != 0) {
+        self->mend = true; /* forked by a signal handler in a slow path: at its end */
+    } else {
+        hak_shelf_mend(self);
+    }
 }

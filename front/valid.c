@@ -24,9 +24,10 @@ static bool bin_is_valid(const struct hak_heap *heap, size_t bin_idx)
     return true;
 }
 
-static bool list_is_valid(const struct hak_heap *heap, const struct hak_page *page, size_t bin_idx,
-                          uint8_t list, size_t *count)
+static bool list_is_valid(const struct hak_heap *heap, enum hak_list list, size_t bin_idx,
+                          size_t *count)
 {
+    const struct hak_page *page = heap->shelves[bin_idx].lists[list].head;
     const struct hak_page *prev = NULL;
     for (; page != NULL; prev = page, page = page->next) {
         /* relaxed: owner and ACTIVE change by the calling thread only. */
@@ -42,21 +43,28 @@ static bool list_is_valid(const struct hak_heap *heap, const struct hak_page *pa
     return true;
 }
 
-bool hak_heap_is_valid(void)
+static bool heap_is_valid(const struct hak_heap *heap)
 {
-    const struct hak_heap *heap = hak_heap_self;
     size_t pages = 0;
-    if (!hak_heap_is_real(heap)) {
-        return true;
-    }
     for (size_t bin_idx = 0; bin_idx < HAK_BINS; bin_idx++) {
-        const struct hak_shelf *shelf = &heap->shelves[bin_idx];
         if (!bin_is_valid(heap, bin_idx) ||
-            !list_is_valid(heap, shelf->partial_head, bin_idx, HAK_LIST_PARTIAL, &pages) ||
-            !list_is_valid(heap, shelf->full_head, bin_idx, HAK_LIST_FULL, &pages)) {
+            !list_is_valid(heap, HAK_LIST_PARTIAL, bin_idx, &pages) ||
+            !list_is_valid(heap, HAK_LIST_FULL, bin_idx, &pages) ||
+            !list_is_valid(heap, HAK_LIST_RESTING, bin_idx, &pages)) {
             return false;
         }
     }
     /* relaxed: this thread is the writer. */
     return pages == atomic_load_explicit(&heap->page_count, memory_order_relaxed);
+}
+
+bool hak_heap_is_valid(void)
+{
+    if (!hak_heap_is_real(hak_heap_self)) {
+        return true;
+    }
+    struct hak_heap *heap = hak_heap_enter(); /* so that nobody sweeps it meanwhile */
+    bool valid = heap_is_valid(heap);
+    hak_heap_leave(heap);
+    return valid;
 }

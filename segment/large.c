@@ -13,6 +13,8 @@
 #define MOVE_MIN_BYTES HAK_MIB
 /* Segments with moved pages, at most: each may split mappings, and vm.max_map_count is 65530. */
 #define MOVED_SEGMENTS_MAX 8192
+/* From this size on, giving memory back and taking faults for what is used beats clearing it. */
+#define CLEAR_PURGE_BYTES (4 * HAK_MIB)
 /* A block that must move gets this share of its size on top, so that growing in steps rarely moves.
  * The pages are address space until they are touched. */
 #define GROWTH_SHARE 4
@@ -24,7 +26,7 @@ static size_t pages_of(size_t bytes)
 
 void *hak_large_alloc(size_t bytes, size_t alignment)
 {
-    if (bytes > PTRDIFF_MAX || alignment > PTRDIFF_MAX / 2) {
+    if (!hak_large_fits(bytes, alignment)) {
         return NULL;
     }
     size_t count = pages_of(bytes);
@@ -41,6 +43,8 @@ void *hak_large_alloc(size_t bytes, size_t alignment)
     struct hak_page *page = hak_page_at(page_idx);
     page->span_pages = (uint32_t)count;
     page->back = 0;
+    page->pieces = 0;
+    page->one_mapping = hak_pages_moved(page_idx, count) == 0;
     hak_region_set(page_idx, 1, HAK_TAG_LARGE);
     hak_purge_bound(count - hak_pages_dirty(page_idx, count));
     return hak_region_page_start(page_idx);
@@ -74,7 +78,6 @@ void hak_large_free(void *block)
         large_bad_free(block);
     }
     hak_pages_release(page_idx, count, true);
-    (void)hak_purge_poll();
 }
 
 size_t hak_large_bytes(const void *block)
@@ -95,52 +98,109 @@ bool hak_large_resize(void *block, size_t bytes)
         page->span_pages = (uint32_t) new;
     } else if (new < old - old / GROWTH_SHARE) {
         page->span_pages = (uint32_t) new;
+        for (size_t i = 0; i < page->pieces; i++) {
+            page->piece_ends[i] = (uint32_t)hak_min(page->piece_ends[i], new);
+        }
         hak_pages_release(page_idx + new, old - new, true);
     }
     return true;
 }
 
-/* Moves page tables from one held run to another. False: nothing has moved. */
-static bool run_move(void *from, void *to, size_t bytes)
+enum transfer { ALL_MOVED, COPIED, PLACE_LOST };
+
+static void pages_mark_moved(size_t page_idx, size_t count)
 {
-    size_t first = hak_region_page_idx(to) / HAK_SEGMENT_PAGES;
-    size_t last = hak_region_page_idx((char *)to + bytes - 1) / HAK_SEGMENT_PAGES;
-    if (bytes < MOVE_MIN_BYTES || hak_segments_moved() + (last - first + 1) > MOVED_SEGMENTS_MAX ||
-        !hak_os_move(from, to, bytes)) {
-        return false;
-    }
-    for (size_t i = first; i <= last; i++) {
+    size_t last = (page_idx + count - 1) / HAK_SEGMENT_PAGES;
+    for (size_t i = page_idx / HAK_SEGMENT_PAGES; i <= last; i++) {
         hak_segment_moved(i, true);
     }
-    hak_pages_clean(hak_region_page_idx(from), bytes >> HAK_PAGE_SHIFT);
-    return true;
+}
+
+/*
+ * Moves a block's pages piece by piece, each one mapping, and notes the pieces at the new place.
+ * Returns how many of `count` pages have moved: all, or those before a piece that could not be.
+ */
+static size_t pieces_move(struct hak_page *from, struct hak_page *to, size_t count)
+{
+    size_t done = 0;
+    for (size_t i = 0; i <= from->pieces && done < count; i++) {
+        size_t end = i < from->pieces ? hak_min(from->piece_ends[i], count) : count;
+        if (end <= done) {
+            continue;
+        }
+        size_t skip_bytes = done << HAK_PAGE_SHIFT;
+        if (!hak_os_move(hak_page_start(from) + skip_bytes, hak_page_start(to) + skip_bytes,
+                         (end - done) << HAK_PAGE_SHIFT)) {
+            break;
+        }
+        done = end;
+        to->piece_ends[to->pieces++] = (uint32_t)end;
+    }
+    return done;
+}
+
+/* Brings the contents of a block to its new place: by page tables if it is large and its mappings
+ * are known, else by copying. */
+static enum transfer block_transfer(struct hak_page *from, struct hak_page *to, size_t count)
+{
+    size_t moved = 0;
+    if (count << HAK_PAGE_SHIFT >= MOVE_MIN_BYTES && from->one_mapping &&
+        from->pieces < HAK_PIECES &&
+        hak_segments_moved() + count / HAK_SEGMENT_PAGES + 2 <= MOVED_SEGMENTS_MAX) {
+        moved = pieces_move(from, to, count);
+        if (moved != 0) {
+            pages_mark_moved(hak_page_idx(to), moved);
+        }
+        size_t moved_bytes = moved << HAK_PAGE_SHIFT;
+        size_t left_bytes = (count - moved) << HAK_PAGE_SHIFT;
+        if (left_bytes != 0 && !hak_os_renew(hak_page_start(to) + moved_bytes, left_bytes)) {
+            HAK_CHECK(moved == 0, "hakmem: mremap lost a part of a block");
+            return PLACE_LOST;
+        }
+    }
+    if (moved == count) {
+        hak_pages_clean(hak_page_idx(from), count);
+        return ALL_MOVED;
+    }
+    size_t skip_bytes = moved << HAK_PAGE_SHIFT;
+    memcpy(hak_page_start(to) + skip_bytes, hak_page_start(from) + skip_bytes,
+           (count - moved) << HAK_PAGE_SHIFT);
+    return COPIED;
 }
 
 void *hak_large_move(void *block, size_t bytes)
 {
-    size_t old = large_page(block)->span_pages;
-    size_t old_bytes = old << HAK_PAGE_SHIFT;
+    struct hak_page *from = large_page(block);
+    size_t old = from->span_pages;
     size_t more = bytes / GROWTH_SHARE;
-    char *new = NULL;
-    if (bytes <= PTRDIFF_MAX - more) {
-        new = hak_large_alloc(bytes + more, HAK_PAGE_BYTES);
-    }
+    char *new = bytes <= PTRDIFF_MAX - more ? hak_large_alloc(bytes + more, HAK_PAGE_BYTES) : NULL;
     if (new == NULL && (new = hak_large_alloc(bytes, HAK_PAGE_BYTES)) == NULL) {
         return NULL;
     }
-    bool moved = run_move(block, new, old_bytes);
-    if (!moved) {
-        memcpy(new, block, old_bytes);
+    enum transfer transfer = block_transfer(from, large_page(new), old);
+    if (transfer == PLACE_LOST) {
+        return NULL; /* the new pages may be unmapped: nobody gets them any more */
     }
     size_t page_idx = hak_region_page_idx(block);
     HAK_CHECK(hak_region_clear_large(page_idx), "hakmem: free of a block that is already free");
-    hak_pages_release(page_idx, old, !moved);
+    hak_pages_release(page_idx, old, transfer == COPIED);
     return new;
+}
+
+bool hak_large_fits(size_t bytes, size_t alignment)
+{
+    size_t arena_bytes = hak_arena.max_segments * HAK_SEGMENT_BYTES;
+    return bytes <= arena_bytes && alignment <= arena_bytes;
 }
 
 void hak_large_clear(void *block, size_t bytes)
 {
     size_t page_idx = hak_region_page_idx(block);
+    size_t count = pages_of(bytes);
+    if (bytes >= CLEAR_PURGE_BYTES && hak_os_purge(block, count << HAK_PAGE_SHIFT)) {
+        hak_pages_clean(page_idx, count);
+        return;
+    }
     for (size_t done = 0; done < bytes; done += HAK_PAGE_BYTES, page_idx++) {
         if (hak_pages_dirty(page_idx, 1) != 0) {
             memset((char *)block + done, 0, hak_min(bytes - done, HAK_PAGE_BYTES));

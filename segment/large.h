@@ -16,6 +16,9 @@
  * when memory is out. */
 void *hak_large_alloc(size_t bytes, size_t alignment);
 
+/* Whether the arena could ever hold such a block. */
+bool hak_large_fits(size_t bytes, size_t alignment);
+
 /* Frees a large block. Stops the process if `block` is none: freed already, or inside of one. */
 void hak_large_free(void *block);
 
@@ -29,7 +32,8 @@ bool hak_large_resize(void *block, size_t bytes);
  * out, and then the block is as it was. */
 void *hak_large_move(void *block, size_t bytes);
 
-/* Clears the first `bytes` of a new block, as far as its memory is not fresh. */
+/* Clears the first `bytes` of a new block, as far as its memory is not fresh; of a long one by
+ * giving its memory back. */
 void hak_large_clear(void *block, size_t bytes);
 
 #endif

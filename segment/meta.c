@@ -90,6 +90,16 @@ void hak_meta_give(struct hak_meta_pool *pool, void *record, size_t bytes)
     pool->free[idx] = record;
 }
 
+void hak_meta_even(struct hak_meta_pool *from, struct hak_meta_pool *to, size_t bytes)
+{
+    unsigned idx = size_idx(bytes);
+    void *record = from->free[idx];
+    if (record != NULL) {
+        from->free[idx] = *(void **)record;
+        hak_meta_give(to, record, bytes);
+    }
+}
+
 size_t hak_meta_used_bytes(void)
 {
     /* relaxed: a figure for reports. */

@@ -37,6 +37,10 @@ void *hak_meta_take(struct hak_meta_pool *pool, size_t bytes);
 /* Gives a record of that many bytes back to a pool. */
 void hak_meta_give(struct hak_meta_pool *pool, void *record, size_t bytes);
 
+/* A record of that many bytes went from one pool's use to the other's: evens that out, if there is
+ * a spare one. */
+void hak_meta_even(struct hak_meta_pool *from, struct hak_meta_pool *to, size_t bytes);
+
 /* Bytes handed out so far, in all pools. */
 size_t hak_meta_used_bytes(void);
 

@@ -35,7 +35,9 @@ bool hak_os_purge(void *start, size_t bytes);
 bool hak_os_renew(void *start, size_t bytes);
 
 /* Moves the pages at `from` to the committed range `to` without copying; `from` stays mapped and
- * reads as zero (MREMAP_DONTUNMAP, Linux 5.7). False: copy instead. */
+ * reads as zero (MREMAP_DONTUNMAP, Linux 5.7). False: `from` is as it was, but the kernel may have
+ * unmapped `to` (it does so before it looks at `from`, up to Linux 6.16): renew it before use.
+ * `from` must be one mapping: of several, Linux 6.17 moves some before it fails. */
 bool hak_os_move(void *from, void *to, size_t bytes);
 
 /* Milliseconds of a clock that never runs back; some milliseconds coarse, and cheap. */

@@ -1,8 +1,8 @@
 /*
  * os for tests: a kernel that does as it is told; see os_fake.h.
  *
- *   every call → call_begin   counts it, and says whether it is to fail
- *              → call_check   looks at its arguments
+ *   every call → call_on → call_begin    counts it, and says whether it is to fail
+ *                          looks at its arguments
  *              → real memory, on kernel pages of the size that there are
  */
 #include "segment/os_fake.h"
@@ -40,10 +40,10 @@ static struct {
 };
 
 static struct reservation reservations[RESERVATIONS_MAX];
-static _Atomic(size_t) counts[HAK_FAKE_CALLS]; /* [any, atomic] */
-static _Atomic(size_t) failures;               /* [any, atomic] */
-static _Atomic(size_t) mistakes;               /* [any, atomic] */
-static _Atomic(uint64_t) clock_ms = 1000;      /* [any, atomic] */
+static _Atomic(size_t) counts[HAK_FAKE_CALLS];   /* [any, atomic] */
+static _Atomic(size_t) failures[HAK_FAKE_CALLS]; /* [any, atomic] */
+static _Atomic(size_t) mistakes;                 /* [any, atomic] */
+static _Atomic(uint64_t) clock_ms = 1000;        /* [any, atomic] */
 
 static const char *const call_names[HAK_FAKE_CALLS] = {"reserve", "commit", "purge",    "renew",
                                                        "move",    "any",    "unreserve"};
@@ -54,6 +54,10 @@ void hak_fake_wake(size_t os_page_bytes)
 {
     kernel.os_page_bytes = os_page_bytes;
     kernel.awake = true;
+    for (size_t i = 0; i < HAK_FAKE_CALLS; i++) {
+        /* relaxed: figures. */
+        atomic_store_explicit(&counts[i], 0, memory_order_relaxed);
+    }
 }
 
 void hak_fake_set_machine(size_t physical_bytes, size_t address_limit_bytes)
@@ -91,10 +95,10 @@ void hak_fake_heal(void)
     kernel.fail_times = 0;
 }
 
-size_t hak_fake_failures(void)
+size_t hak_fake_failures(enum hak_fake_call call)
 {
     /* relaxed: a figure. */
-    return atomic_load_explicit(&failures, memory_order_relaxed);
+    return atomic_load_explicit(&failures[call], memory_order_relaxed);
 }
 
 size_t hak_fake_mistakes(void)
@@ -129,8 +133,10 @@ static bool call_begin(enum hak_fake_call call)
     if (number < kernel.fail_from || number - kernel.fail_from >= kernel.fail_times) {
         return false;
     }
-    /* relaxed: a figure. */
-    (void)atomic_fetch_add_explicit(&failures, 1, memory_order_relaxed);
+    /* relaxed: figures. */
+    (void)atomic_fetch_add_explicit(&failures[call], 1, memory_order_relaxed);
+    /* relaxed: the same. */
+    (void)atomic_fetch_add_explicit(&failures[HAK_FAKE_ANY], 1, memory_order_relaxed);
     return true;
 }
 
@@ -160,14 +166,30 @@ static bool is_reserved(uintptr_t start, size_t bytes)
     return false;
 }
 
-static void call_check(enum hak_fake_call call, const void *start, size_t bytes)
+enum answer { SERVED, FAILS, MISTAKE };
+
+/* Counts a call on a range, and looks at it. */
+static enum answer call_on(enum hak_fake_call call, const void *start, size_t bytes)
 {
+    bool fails = call_begin(call);
     if (!is_multiple((uintptr_t)start) || !is_multiple(bytes) || bytes == 0) {
         mistake(call, "no multiple of the kernel's page");
+        return MISTAKE;
     }
     if (!is_reserved((uintptr_t)start, bytes)) {
         mistake(call, "outside of what is reserved");
+        return MISTAKE;
     }
+    return fails ? FAILS : SERVED;
+}
+
+/* What a kernel may leave behind that unmaps before it finds that it cannot map. */
+static void make_unusable(void *start, size_t bytes)
+{
+    int saved = errno;
+    (void)mmap(start, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+               0);
+    errno = saved;
 }
 
 /* Changes the first entry that is { start, bytes } to { new_start, new_bytes }. */
@@ -238,8 +260,7 @@ void hak_os_unreserve(void *start, size_t bytes)
 
 bool hak_os_commit(void *start, size_t bytes)
 {
-    call_check(HAK_FAKE_COMMIT, start, bytes);
-    if (call_begin(HAK_FAKE_COMMIT)) {
+    if (call_on(HAK_FAKE_COMMIT, start, bytes) != SERVED) {
         return false;
     }
     int saved = errno;
@@ -250,9 +271,11 @@ bool hak_os_commit(void *start, size_t bytes)
 
 bool hak_os_purge(void *start, size_t bytes)
 {
-    call_check(HAK_FAKE_PURGE, start, bytes);
-    if (call_begin(HAK_FAKE_PURGE)) {
-        memset(start, 0xa5, hak_min(bytes, 256));
+    enum answer answer = call_on(HAK_FAKE_PURGE, start, bytes);
+    if (answer != SERVED) {
+        if (answer == FAILS) {
+            memset(start, 0xa5, hak_min(bytes, 256));
+        }
         return false;
     }
     int saved = errno;
@@ -263,8 +286,11 @@ bool hak_os_purge(void *start, size_t bytes)
 
 bool hak_os_renew(void *start, size_t bytes)
 {
-    call_check(HAK_FAKE_RENEW, start, bytes);
-    if (call_begin(HAK_FAKE_RENEW)) {
+    enum answer answer = call_on(HAK_FAKE_RENEW, start, bytes);
+    if (answer != SERVED) {
+        if (answer == FAILS) {
+            make_unusable(start, bytes);
+        }
         return false;
     }
     int saved = errno;
@@ -277,12 +303,16 @@ bool hak_os_renew(void *start, size_t bytes)
 /* A copy, with the same result as mremap(): so it works on every kernel below. */
 bool hak_os_move(void *from, void *to, size_t bytes)
 {
-    call_check(HAK_FAKE_MOVE, from, bytes);
-    call_check(HAK_FAKE_MOVE, to, bytes);
-    if ((uintptr_t)from < (uintptr_t)to + bytes && (uintptr_t)to < (uintptr_t)from + bytes) {
-        mistake(HAK_FAKE_MOVE, "ranges overlap");
+    enum answer answer = call_on(HAK_FAKE_MOVE, from, bytes);
+    if (!is_multiple((uintptr_t)to) || !is_reserved((uintptr_t)to, bytes) ||
+        ((uintptr_t)from < (uintptr_t)to + bytes && (uintptr_t)to < (uintptr_t)from + bytes)) {
+        mistake(HAK_FAKE_MOVE, "not to a place of its own");
+        answer = MISTAKE;
     }
-    if (call_begin(HAK_FAKE_MOVE)) {
+    if (answer != SERVED) {
+        if (answer == FAILS) {
+            make_unusable(to, bytes);
+        }
         return false;
     }
     int saved = errno;

@@ -27,7 +27,7 @@ enum hak_fake_call {
 
 #define HAK_FAKE_FOREVER SIZE_MAX
 
-/* Lets reservations succeed from here on. `os_page_bytes` is 4, 16 or 64 KiB. */
+/* Lets reservations succeed and counts calls from here on. `os_page_bytes` is 4, 16 or 64 KiB. */
 void hak_fake_wake(size_t os_page_bytes);
 
 /* What the kernel says of the machine: physical memory, and the limit on address space, SIZE_MAX
@@ -41,7 +41,8 @@ void hak_fake_set_reserve_max(size_t bytes);
 void hak_fake_advance_ms(uint64_t ms);
 
 /* The `at`-th call of a kind from now on (1 is the next one) fails, and `times` - 1 after it. Takes
- * the place of what was said before. A purge that fails leaves other bytes behind. */
+ * the place of what was said before. A purge that fails leaves other bytes behind, and a renewal or
+ * a move that fails a place that nobody can use. */
 void hak_fake_fail(enum hak_fake_call call, size_t at, size_t times);
 
 /* No call fails any more. */
@@ -49,11 +50,11 @@ void hak_fake_heal(void);
 
 /* Calls so far, failed ones too; how many failed because the test said so; bytes reserved now. */
 size_t hak_fake_count(enum hak_fake_call call);
-size_t hak_fake_failures(void);
+size_t hak_fake_failures(enum hak_fake_call call);
 size_t hak_fake_reserved_bytes(void);
 
 /* Calls whose arguments were no multiples of the kernel's page or lay outside of what is
- * reserved; each is named on standard error. */
+ * reserved; each is named on standard error, and fails. */
 size_t hak_fake_mistakes(void);
 
 #endif

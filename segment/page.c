@@ -93,7 +93,7 @@ bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool
     } while (!atomic_compare_exchange_weak_explicit(&page->word, &word, 0, memory_order_acq_rel,
                                                     memory_order_relaxed));
     if (page->words > 1) {
-        hak_meta_give(meta, page->free, 2 * bitmap_bytes(page));
+        hak_meta_give(meta, page->free, hak_page_record_bytes(page));
     }
     hak_region_set(hak_page_idx(page), page->span_pages, HAK_TAG_NONE);
     hak_pages_release(hak_page_idx(page), page->span_pages, true);
@@ -236,6 +236,11 @@ bool hak_page_adopt(struct hak_page *page, uintptr_t from, uintptr_t to)
                                                     to | (word & HAK_PAGE_FLAGS),
                                                     memory_order_acq_rel, memory_order_relaxed));
     return true;
+}
+
+size_t hak_page_record_bytes(const struct hak_page *page)
+{
+    return page->words == 1 ? 0 : 2 * bitmap_bytes(page);
 }
 
 bool hak_page_is_valid(const struct hak_page *page)

@@ -48,8 +48,17 @@ struct hak_geometry {
     uint8_t pool; /* enum hak_pool */
 };
 
+/* A large block whose pages came by that many moves is copied the next time. */
+#define HAK_PIECES 12
+
 /* Which of its owner's lists a page is on. */
-enum hak_page_list { HAK_LIST_NONE, HAK_LIST_PARTIAL, HAK_LIST_FULL };
+enum hak_list {
+    HAK_LIST_NONE,
+    HAK_LIST_PARTIAL, /* may have free slots; its owner looks at it now and then */
+    HAK_LIST_FULL,    /* had none when its owner set FULL */
+    HAK_LIST_RESTING, /* has some, and FULL is set: nobody needs to look at it */
+    HAK_LISTS,
+};
 
 struct hak_page {
     /* Read by freers of other threads. */
@@ -66,15 +75,23 @@ struct hak_page {
     uint8_t back;                            /* [const while open] pages to the span's first */
     _Atomic(uint64_t) remote_inline;         /* [any, atomic] the bitmap of up to 64 slots */
 
-    /* The owner's alone. */
     HAK_CACHE_ALIGNED
-    uint64_t *free;               /* [owner] one bit a slot */
-    uint64_t free_inline;         /* [owner] the bitmap of up to 64 slots */
-    struct hak_page *next, *prev; /* [owner] neighbours on its list */
-    _Atomic(uint32_t) free_count; /* [owner, atomic for reports] == |free| */
-    uint16_t words;               /* [owner] of each bitmap */
-    uint16_t first_word;          /* [owner] no bit is set in words before this one */
-    uint8_t list;                 /* [owner] enum hak_page_list */
+    union {
+        struct {                          /* of a page or span, its owner's alone */
+            uint64_t *free;               /* [owner] one bit a slot */
+            uint64_t free_inline;         /* [owner] the bitmap of up to 64 slots */
+            struct hak_page *next, *prev; /* [owner] neighbours on its list */
+            _Atomic(uint32_t) free_count; /* [owner, atomic for reports] == |free| */
+            uint16_t words;               /* [owner] of each bitmap */
+            uint16_t first_word;          /* [owner] no bit is set in words before this one */
+            uint8_t list;                 /* [owner] enum hak_list */
+        };
+        struct {                             /* of a large block, whoever's who resizes it */
+            uint32_t piece_ends[HAK_PIECES]; /* in pages: what came by hak_os_move(), upward */
+            uint32_t pieces;                 /* how many; each is one mapping */
+            bool one_mapping;                /* what lies behind the last piece is one, too */
+        };
+    };
 };
 
 _Static_assert(sizeof(struct hak_page) == 2 * HAK_CACHE_LINE, "a line for others, one for us");
@@ -133,6 +150,13 @@ static inline bool hak_page_is_owned(const struct hak_page *page, uintptr_t owne
            page->bin_idx == bin_idx;
 }
 
+/* Whether a notice to the owner is under way: the page cannot be closed now. */
+static inline bool hak_page_is_pending(const struct hak_page *page)
+{
+    /* relaxed: a hint; the CAS in hak_page_close() decides. */
+    return (atomic_load_explicit(&page->word, memory_order_relaxed) & HAK_PAGE_PENDING) != 0;
+}
+
 /* Opens claimed slots as a page or span of a bin, with every slot free. `owner` is an address
  * with its low 4 bits clear. NULL when there is no memory for bitmaps. */
 struct hak_page *hak_page_open(size_t page_idx, const struct hak_geometry *geometry,
@@ -169,6 +193,9 @@ uintptr_t hak_page_free_remote(struct hak_page *page, size_t word_idx, uint64_t 
 
 /* Changes the owner if the page is ACTIVE, `from` owns it and it is not PENDING. */
 bool hak_page_adopt(struct hak_page *page, uintptr_t from, uintptr_t to);
+
+/* Bytes of the record that holds the page's bitmaps; 0 if they stand in the descriptor. */
+size_t hak_page_record_bytes(const struct hak_page *page);
 
 /* Counts agree with bitmaps, no slot is both free and remotely free. [owner] */
 bool hak_page_is_valid(const struct hak_page *page);

@@ -22,14 +22,26 @@ void hak_purge_init(uint64_t decay)
     atomic_store_explicit(&last_ms, hak_os_now_ms(), memory_order_relaxed);
 }
 
-static size_t purge_walk(bool all)
+/* A tick gives this much back at most: its caller wants a block, and soon. The rest follows in the
+ * polls after it. */
+#define TICK_BYTES (64 * HAK_MIB)
+
+static _Atomic(size_t) tick_segment; /* [who does the tick, atomic] where the walk goes on */
+
+/* True when the walk came to its end. */
+static bool purge_tick(void)
 {
     size_t purged = 0;
-    for (size_t at = hak_segment_next(HAK_MAP_DIRTY, 0); at != HAK_NO_SEGMENT;
+    /* relaxed: a place to go on at; any is right. */
+    size_t at = atomic_load_explicit(&tick_segment, memory_order_relaxed);
+    for (at = hak_segment_next(HAK_MAP_DIRTY, at); at != HAK_NO_SEGMENT && purged < TICK_BYTES;
          at = hak_segment_next(HAK_MAP_DIRTY, at + 1)) {
-        purged += hak_segment_purge(at, all);
+        purged += hak_segment_purge(at, decay_ms == 0);
     }
-    return purged;
+    bool done = at == HAK_NO_SEGMENT;
+    /* relaxed: the same. */
+    atomic_store_explicit(&tick_segment, done ? 0 : at, memory_order_relaxed);
+    return done;
 }
 
 bool hak_purge_poll(void)
@@ -45,9 +57,13 @@ bool hak_purge_poll(void)
                                                  memory_order_relaxed)) {
         return false;
     }
-    (void)purge_walk(decay_ms == 0);
-    /* relaxed: a counter that heaps poll. */
-    (void)atomic_fetch_add_explicit(&ticks_count, 1, memory_order_relaxed);
+    if (purge_tick()) {
+        /* relaxed: a counter that heaps poll. */
+        (void)atomic_fetch_add_explicit(&ticks_count, 1, memory_order_relaxed);
+    } else {
+        /* relaxed: as above; the next poll goes on at once. */
+        atomic_store_explicit(&last_ms, last, memory_order_relaxed);
+    }
     return true;
 }
 
@@ -68,11 +84,20 @@ void hak_purge_bound(size_t fresh)
     size_t purged = 0;
     for (size_t at = hak_segment_prev(HAK_MAP_DIRTY, hak_arena_end());
          at != HAK_NO_SEGMENT && purged < goal; at = hak_segment_prev(HAK_MAP_DIRTY, at)) {
-        purged += hak_segment_purge(at, true);
+        size_t bytes = hak_segment_purge(at, true);
+        if (bytes == 0) {
+            break; /* the system takes nothing back (mlockall), or somebody was faster */
+        }
+        purged += bytes;
     }
 }
 
 size_t hak_purge_all(void)
 {
-    return purge_walk(true);
+    size_t purged = 0;
+    for (size_t at = hak_segment_next(HAK_MAP_DIRTY, 0); at != HAK_NO_SEGMENT;
+         at = hak_segment_next(HAK_MAP_DIRTY, at + 1)) {
+        purged += hak_segment_purge(at, true);
+    }
+    return purged;
 }

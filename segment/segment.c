@@ -13,11 +13,19 @@
 #include "segment/os.h"
 
 #define ALL_SLOTS UINT32_MAX
-/* How many segments a claim looks at before it takes one of another map. */
-#define RUN_SEARCH_SEGMENTS 512
+/* A search that ends with a new segment starts at the very front every so often: hints may miss. */
+#define HINT_PATIENCE 16
 
 static _Atomic(size_t) taken_slots; /* [any, atomic] */
 static _Atomic(size_t) dirty_slots; /* [any, atomic] free slots with memory */
+
+/*
+ * Where a search starts: no segment of the pool below this one has a run of that many slots. The
+ * row of HAK_POOL_FREE counts free segments in a row instead. Hints: a release that races with a
+ * search may be missed until the next one, or until HINT_PATIENCE is over.
+ */
+static _Atomic(uint32_t) hints[HAK_POOL_COUNT][HAK_SEGMENT_PAGES + 1]; /* [any, atomic] */
+static _Atomic(uint32_t) growths; /* [any, atomic] searches that found nothing */
 
 static void counter_add(_Atomic(size_t) *counter, size_t slots)
 {
@@ -38,6 +46,56 @@ static uint32_t word_taken(uint64_t word)
 static enum hak_pool word_pool(uint64_t word)
 {
     return (enum hak_pool)(word >> 32);
+}
+
+/* There is room again at a segment. */
+static void hints_lower(enum hak_pool pool, size_t segment_idx)
+{
+    /* Free segments before this one may join it to a longer run. */
+    uint32_t at = (uint32_t)segment_idx;
+    if (pool == HAK_POOL_FREE) {
+        at -= (uint32_t)hak_min(segment_idx, HAK_SEGMENT_PAGES);
+    }
+    for (size_t count = 1; count <= HAK_SEGMENT_PAGES; count++) {
+        /* relaxed: hints. */
+        uint32_t old = atomic_load_explicit(&hints[pool][count], memory_order_relaxed);
+        while (old > at &&
+               /* relaxed: hints. */
+               !atomic_compare_exchange_weak_explicit(&hints[pool][count], &old, at,
+                                                      memory_order_relaxed, memory_order_relaxed)) {
+        }
+    }
+}
+
+static uint32_t hint_of(enum hak_pool pool, size_t count)
+{
+    /* relaxed: a hint. */
+    return atomic_load_explicit(&hints[pool][hak_min(count, HAK_SEGMENT_PAGES)],
+                                memory_order_relaxed);
+}
+
+/* A search from `old` on found nothing before `segment_idx`. */
+static void hint_raise(enum hak_pool pool, size_t count, uint32_t old, size_t segment_idx)
+{
+    if (count <= HAK_SEGMENT_PAGES && segment_idx > old) {
+        /* relaxed: a hint; it stays if somebody lowered it meanwhile. */
+        (void)atomic_compare_exchange_strong_explicit(&hints[pool][count], &old,
+                                                      (uint32_t)segment_idx, memory_order_relaxed,
+                                                      memory_order_relaxed);
+    }
+}
+
+/* Whether the search that has just failed should look everywhere before the arena grows. */
+static bool hint_forget(enum hak_pool pool, size_t count)
+{
+    /* relaxed: a counter that spreads the work. */
+    if (atomic_fetch_add_explicit(&growths, 1, memory_order_relaxed) % HINT_PATIENCE != 0 ||
+        hint_of(pool, count) == 0) {
+        return false;
+    }
+    /* relaxed: a hint. */
+    atomic_store_explicit(&hints[pool][hak_min(count, HAK_SEGMENT_PAGES)], 0, memory_order_relaxed);
+    return true;
 }
 
 static uint32_t run_mask(size_t first, size_t count)
@@ -168,6 +226,9 @@ static bool word_replace(size_t segment_idx, uint64_t old, uint64_t new)
     if (word_pool(old) != word_pool(new)) {
         map_clear((unsigned)word_pool(old), segment_idx);
     }
+    if (word_pool(old) != word_pool(new) || (word_taken(old) & ~word_taken(new)) != 0) {
+        hints_lower(word_pool(new), segment_idx);
+    }
     if (word_taken(new) == ALL_SLOTS) {
         map_clear((unsigned)word_pool(new), segment_idx);
     } else {
@@ -212,65 +273,76 @@ static int claim_in_segment(size_t segment_idx, const struct claim *claim)
 /* Stages 1 and 2: the lowest segment of a map that serves the run. */
 static size_t claim_from_map(unsigned map, const struct claim *claim)
 {
-    size_t looked = 0;
     unsigned with = claim->dirty ? HAK_MAP_DIRTY : map;
-    for (size_t at = segment_next_of(map, with, 0); at != HAK_NO_SEGMENT;
-         at = segment_next_of(map, with, at + 1)) {
+    /* Whether what this search learns is true of every claim of that many slots of the pool. */
+    bool teaches = map != HAK_POOL_FREE && !claim->dirty &&
+                   (claim->align == 1 || claim->pool != HAK_POOL_LARGE);
+    uint32_t hint = map == HAK_POOL_FREE ? 0 : hint_of(claim->pool, claim->count);
+    size_t page_idx = HAK_NO_PAGE;
+    size_t at = segment_next_of(map, with, hint);
+    for (; at != HAK_NO_SEGMENT; at = segment_next_of(map, with, at + 1)) {
         int first = claim_in_segment(at, claim);
         if (first >= 0) {
-            return at * HAK_SEGMENT_PAGES + (size_t)first;
+            page_idx = at * HAK_SEGMENT_PAGES + (size_t)first;
+            break;
         }
         if (!segment_has_room(at, map)) {
             map_clear(map, at);
         }
-        if (++looked > RUN_SEARCH_SEGMENTS) {
-            break;
+    }
+    if (teaches) {
+        hint_raise(claim->pool, claim->count, hint, at != HAK_NO_SEGMENT ? at : hak_arena_end());
+    }
+    return page_idx;
+}
+
+/* Segments that the arena has just handed out are anybody's from here on. */
+static void segments_publish(size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++) {
+        hints_lower(HAK_POOL_FREE, i);
+        map_set(HAK_POOL_FREE, i);
+    }
+}
+
+/* Stage 3. Somebody else may be faster on the new segment: then another one. */
+static size_t claim_from_arena(const struct claim *claim)
+{
+    size_t skipped;
+    size_t at;
+    while ((at = hak_arena_take(1, 1, &skipped)) != HAK_NO_SEGMENT) {
+        segments_publish(at, 1);
+        int first = claim_in_segment(at, claim);
+        if (first >= 0) {
+            return at * HAK_SEGMENT_PAGES + (size_t)first;
         }
     }
     return HAK_NO_PAGE;
 }
 
-static void segment_take_new(size_t segment_idx, size_t count, enum hak_pool pool)
+static size_t claim_anywhere(struct claim claim)
 {
-    bool claimed = word_replace(segment_idx, 0, word_of(run_mask(0, count), pool));
-    HAK_ASSERT(claimed);
-    (void)claimed;
-    counter_add(&taken_slots, count);
-}
-
-/* New segments are nobody's but the taker's until their bit is set. */
-static void segments_free_new(size_t first, size_t count)
-{
-    for (size_t i = first; i < first + count; i++) {
-        map_set(HAK_POOL_FREE, i);
+    size_t page_idx = HAK_NO_PAGE;
+    claim.dirty = hak_dirty_bytes() != 0;
+    for (int pass = claim.dirty ? 0 : 1; pass < 2 && page_idx == HAK_NO_PAGE; pass++) {
+        page_idx = claim_from_map((unsigned)claim.pool, &claim);
+        if (page_idx == HAK_NO_PAGE) {
+            page_idx = claim_from_map(HAK_POOL_FREE, &claim);
+        }
+        claim.dirty = false;
     }
-}
-
-/* Stage 3. */
-static size_t claim_from_arena(const struct claim *claim)
-{
-    size_t skipped;
-    size_t at = hak_arena_take(1, 1, &skipped);
-    if (at == HAK_NO_SEGMENT) {
-        return HAK_NO_PAGE;
-    }
-    segment_take_new(at, claim->count, claim->pool);
-    return at * HAK_SEGMENT_PAGES;
+    return page_idx;
 }
 
 size_t hak_pages_claim(enum hak_pool pool, size_t count, size_t align)
 {
     HAK_ASSERT(count >= 1 && count <= HAK_SEGMENT_PAGES && align <= HAK_SEGMENT_PAGES);
-    struct claim claim = {pool, count, align, hak_dirty_bytes() != 0};
-    size_t page = HAK_NO_PAGE;
-    for (int pass = claim.dirty ? 0 : 1; pass < 2 && page == HAK_NO_PAGE; pass++) {
-        page = claim_from_map((unsigned)pool, &claim);
-        if (page == HAK_NO_PAGE) {
-            page = claim_from_map(HAK_POOL_FREE, &claim);
-        }
-        claim.dirty = false;
+    struct claim claim = {pool, count, align, false};
+    size_t page_idx = claim_anywhere(claim);
+    if (page_idx == HAK_NO_PAGE && hint_forget(pool, count)) {
+        page_idx = claim_anywhere(claim);
     }
-    return page != HAK_NO_PAGE ? page : claim_from_arena(&claim);
+    return page_idx != HAK_NO_PAGE ? page_idx : claim_from_arena(&claim);
 }
 
 static void release_in_segment(size_t segment_idx, uint32_t run, bool dirty)
@@ -328,8 +400,11 @@ bool hak_pages_claim_at(size_t page_idx, size_t count)
         }
         uint32_t run = run_mask(part.first, part.count);
         uint64_t old = segment_word(part.segment_idx);
-        if ((old != 0 && word_pool(old) != HAK_POOL_LARGE) || (word_taken(old) & run) != 0) {
-            break;
+        bool fits = old != 0
+                        ? word_pool(old) == HAK_POOL_LARGE && (word_taken(old) & run) == 0
+                        : hak_segment_next(HAK_POOL_FREE, part.segment_idx) == part.segment_idx;
+        if (!fits) {
+            break; /* a segment that is not published yet has no bit in the map of free ones */
         }
         if (word_replace(part.segment_idx, old, word_of(word_taken(old) | run, HAK_POOL_LARGE))) {
             slots_claimed(&hak_arena.segments[part.segment_idx], run);
@@ -344,12 +419,12 @@ bool hak_pages_claim_at(size_t page_idx, size_t count)
 }
 
 /* The lowest run of free segments from `from` on, as the map shows them; HAK_NO_SEGMENT if there is
- * none. First fit: best fit was measured to take half as many faults again, see design/. */
+ * none. First fit: best fit was measured to take more than twice the faults, see design/. */
 static size_t free_run_find(size_t segments, size_t align, size_t from)
 {
     size_t base_segment = (uintptr_t)hak_arena.base >> HAK_SEGMENT_SHIFT;
     size_t start = hak_segment_next(HAK_POOL_FREE, from);
-    for (size_t looked = 0; start != HAK_NO_SEGMENT && looked < RUN_SEARCH_SEGMENTS; looked++) {
+    while (start != HAK_NO_SEGMENT) {
         size_t aligned = hak_align_up(base_segment + start, align) - base_segment;
         size_t at = aligned;
         while (at < aligned + segments && hak_segment_next(HAK_POOL_FREE, at) == at) {
@@ -363,26 +438,41 @@ static size_t free_run_find(size_t segments, size_t align, size_t from)
     return HAK_NO_SEGMENT;
 }
 
+static size_t claim_long_from_map(size_t count, size_t segments, size_t align)
+{
+    uint32_t hint = hint_of(HAK_POOL_FREE, segments);
+    size_t start = hint;
+    while ((start = free_run_find(segments, align, start)) != HAK_NO_SEGMENT) {
+        if (hak_pages_claim_at(start * HAK_SEGMENT_PAGES, count)) {
+            break;
+        }
+        start++;
+    }
+    if (align == 1) {
+        hint_raise(HAK_POOL_FREE, segments, hint,
+                   start != HAK_NO_SEGMENT ? start : hak_arena_end());
+    }
+    return start;
+}
+
 size_t hak_pages_claim_long(size_t count, size_t align_segments)
 {
     size_t segments = (count + HAK_SEGMENT_PAGES - 1) / HAK_SEGMENT_PAGES;
-    size_t start = free_run_find(segments, align_segments, 0);
-    while (start != HAK_NO_SEGMENT) {
-        if (hak_pages_claim_at(start * HAK_SEGMENT_PAGES, count)) {
-            return start * HAK_SEGMENT_PAGES;
+    size_t start = claim_long_from_map(count, segments, align_segments);
+    if (start == HAK_NO_SEGMENT && hint_forget(HAK_POOL_FREE, segments)) {
+        start = claim_long_from_map(count, segments, align_segments);
+    }
+    while (start == HAK_NO_SEGMENT) {
+        size_t skipped;
+        size_t taken = hak_arena_take(segments, align_segments, &skipped);
+        if (taken == HAK_NO_SEGMENT) {
+            return HAK_NO_PAGE;
         }
-        start = free_run_find(segments, align_segments, start + 1);
-    }
-    size_t skipped;
-    start = hak_arena_take(segments, align_segments, &skipped);
-    if (start == HAK_NO_SEGMENT) {
-        return HAK_NO_PAGE;
-    }
-    segments_free_new(start - skipped, skipped);
-    for (size_t left = count, at = start; left > 0; at++) {
-        size_t part = hak_min(left, HAK_SEGMENT_PAGES);
-        segment_take_new(at, part, HAK_POOL_LARGE);
-        left -= part;
+        segments_publish(taken - skipped, skipped + segments);
+        /* Somebody else may be faster on one of them: then others. */
+        if (hak_pages_claim_at(taken * HAK_SEGMENT_PAGES, count)) {
+            start = taken;
+        }
     }
     return start * HAK_SEGMENT_PAGES;
 }
@@ -421,16 +511,18 @@ uint32_t hak_segment_taken(size_t segment_idx, enum hak_pool *pool)
     return word_taken(word);
 }
 
-/* Gives the memory of slots back that the caller has claimed; returns those that are zero now. */
-static uint32_t slots_purge(size_t segment_idx, uint32_t slots)
+/* Gives the memory of slots back that the caller has claimed; returns those that are zero now.
+ * `lost`: the slots may be unmapped, nobody may have them any more. */
+static uint32_t slots_purge(size_t segment_idx, uint32_t slots, bool *lost)
 {
     struct hak_segment *segment = &hak_arena.segments[segment_idx];
     char *start = hak_region_page_start(segment_idx * HAK_SEGMENT_PAGES);
     /* relaxed: a moved range was released before we claimed it. */
     uint32_t moved = atomic_load_explicit(&segment->moved, memory_order_relaxed);
-    if (moved != 0 && slots == ALL_SLOTS && hak_os_renew(start, HAK_SEGMENT_BYTES)) {
-        hak_segment_moved(segment_idx, false);
-        return slots;
+    if (moved != 0 && slots == ALL_SLOTS) {
+        *lost = !hak_os_renew(start, HAK_SEGMENT_BYTES);
+        hak_segment_moved(segment_idx, *lost);
+        return *lost ? 0 : slots;
     }
     uint32_t done = 0;
     for (uint32_t left = slots; left != 0;) {
@@ -482,7 +574,11 @@ size_t hak_segment_purge(size_t segment_idx, bool all)
             return 0; /* in use right now: another time */
         }
         slots_claimed(segment, slots);
-        uint32_t clean = slots_purge(segment_idx, slots);
+        bool lost = false;
+        uint32_t clean = slots_purge(segment_idx, slots, &lost);
+        if (lost) {
+            return 0;
+        }
         /* relaxed: bits of slots that we hold; the release hands them over. */
         (void)atomic_fetch_and_explicit(&segment->dirty, ~clean, memory_order_relaxed);
         release_in_segment(segment_idx, slots, false);
@@ -517,6 +613,17 @@ void hak_segment_moved(size_t segment_idx, bool moved)
         (void)atomic_fetch_add_explicit(&moved_segments, moved ? 1 : SIZE_MAX,
                                         memory_order_relaxed);
     }
+}
+
+size_t hak_pages_moved(size_t page_idx, size_t count)
+{
+    size_t marked = 0;
+    size_t last = (page_idx + count - 1) / HAK_SEGMENT_PAGES;
+    for (size_t i = page_idx / HAK_SEGMENT_PAGES; i <= last; i++) {
+        /* relaxed: a mark on memory that the caller holds. */
+        marked += atomic_load_explicit(&hak_arena.segments[i].moved, memory_order_relaxed) != 0;
+    }
+    return marked;
 }
 
 size_t hak_segments_moved(void)

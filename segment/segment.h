@@ -87,6 +87,9 @@ void hak_pages_clean(size_t page_idx, size_t count);
 void hak_segment_moved(size_t segment_idx, bool moved);
 size_t hak_segments_moved(void);
 
+/* How many of the segments that these pages lie in are marked. */
+size_t hak_pages_moved(size_t page_idx, size_t count);
+
 /* The lowest segment from `from` on, or the highest below `below`, whose bit is set in a map;
  * HAK_NO_SEGMENT if there is none. */
 size_t hak_segment_next(unsigned map, size_t from);

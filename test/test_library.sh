@@ -54,7 +54,7 @@ words() { tr ' ' '\n' <<<"$*" | sed '/^$/d' | sort -u; }
 defined "$library" -D >"$work/exported"
 undefined "$library" -D >"$work/imported"
 hak_family=$(words "$family" | sed 's/^/hak_/')
-for name in $family $hak_family $operators; do
+for name in $family $hak_family _Znwm _ZdlPv; do
     grep -qx "$name" "$work/exported" || fail "$(basename "$library") does not export $name"
 done
 for name in $family $static_family; do
@@ -63,11 +63,16 @@ for name in $family $static_family; do
     fi
 done
 stray=$(comm -23 "$work/exported" \
-    <(words "$family" "$hak_family" "$operators" "$static_family") | tr '\n' ' ')
+    <(words "$family" "$hak_family" _Znwm _ZdlPv "$static_family") | tr '\n' ' ')
 [[ -z $stray ]] || fail "exported beyond the list: $stray"
 defined "$archive" -g 2>/dev/null >"$work/archived"
-for name in $family $hak_family $operators $static_family; do
+for name in $family $hak_family _Znwm _ZdlPv $static_family; do
     grep -qx "$name" "$work/archived" || fail "$(basename "$archive") does not define $name"
+done
+cxx_archive=${archive%.a}-cxx.a
+defined "$cxx_archive" -g 2>/dev/null >"$work/cxx_archived"
+for name in $operators; do
+    grep -qx "$name" "$work/cxx_archived" || fail "$(basename "$cxx_archive") does not define $name"
 done
 
 # --- dynamic section, TLS
@@ -119,8 +124,11 @@ if command -v "$CXX" >/dev/null; then
     expect_run 'C++, plain' "$work/new"
     expect_run 'C++, preloaded' env LD_PRELOAD="$library" "$work/new"
     $CXX -std=c++17 -O1 -fno-builtin -static -o "$work/new_static" "$here/prog/use_new.cpp" \
-        "$archive" -pthread
+        "$cxx_archive" "$archive" -pthread
     expect_run 'C++, linked statically' "$work/new_static"
+    $CXX -std=c++17 -O1 -fno-builtin -o "$work/replaced" "$here/prog/use_own_new.cpp"
+    expect_run 'C++ with operators of its own, preloaded' env LD_PRELOAD="$library" \
+        "$work/replaced"
 else
     echo "test_library: no C++ compiler, so no C++ program was tried" >&2
 fi
