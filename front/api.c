@@ -11,6 +11,7 @@
 
 #include "front/guard.h"
 #include "front/layout.h"
+#include "front/start.h"
 #include "front/take.h"
 #include "hakmem.h"
 #include "segment/large.h"
@@ -137,7 +138,7 @@ static void *aligned_alloc_checked(size_t alignment, size_t size)
     if (alignment <= HAK_GRAIN) {
         return hak_malloc(size);
     }
-    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX / 2) {
+    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX / 2 || !hak_start()) {
         errno = ENOMEM;
         return NULL;
     }

@@ -112,9 +112,13 @@ extern HAK_HIDDEN _Thread_local struct hak_heap *hak_heap_self;
 struct hak_heap *hak_heap_enter(void);
 void hak_heap_leave(struct hak_heap *heap);
 
+/* Whether the calling thread has handed its heap on already. */
+bool hak_heap_has_ended(void);
+
 /* Magazines and pages (refill.c). Refill returns one block and leaves more in the bin, or NULL. */
 void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx);
 void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count);
+void hak_heap_flush_all(struct hak_heap *heap);
 void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx);
 void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks);
 
@@ -131,6 +135,7 @@ bool hak_shelf_adopt(struct hak_heap *heap, size_t bin_idx);
 /* Blocks of other heaps (remote.c). Freeing one is true when there are enough for a flush. */
 bool hak_remote_free(struct hak_heap *heap, void *block);
 void hak_remote_flush(struct hak_heap *heap);
+void hak_remote_free_now(void *block);
 
 /* Gives back what the calling thread's heap may spare: at a tick what is idle, for a trim all. */
 void hak_heap_tidy(struct hak_heap *heap);

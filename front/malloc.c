@@ -20,6 +20,7 @@
 
 #include "front/guard.h"
 #include "front/layout.h"
+#include "front/start.h"
 #include "front/take.h"
 #include "hakmem.h"
 #include "segment/large.h"
@@ -101,7 +102,11 @@ static HAK_NOINLINE void *malloc_medium(size_t size)
     if (HAK_UNLIKELY(size > HAK_MEDIUM_MAX - HAK_LAYOUT_BYTES)) {
         return hak_take_large(size, HAK_PAGE_BYTES);
     }
-    return hak_take_bin(hak_medium_bins[(size + HAK_LAYOUT_BYTES - 1) >> HAK_MEDIUM_SHIFT]);
+    size_t at = (size + HAK_LAYOUT_BYTES - 1) >> HAK_MEDIUM_SHIFT;
+    if (HAK_UNLIKELY(hak_medium_bins[at] == 0) && !hak_start()) {
+        return out_of_memory(); /* the process's first block */
+    }
+    return hak_take_bin(hak_medium_bins[at]);
 }
 
 void *hak_malloc(size_t size)
@@ -128,10 +133,11 @@ void *hak_malloc(size_t size)
 /* A block of a bin: this heap's whose magazine is full, or another heap's. */
 static HAK_NOINLINE void free_slot(void *block)
 {
-    struct hak_heap *heap = hak_heap_enter();
+    struct hak_heap *heap = hak_heap_has_ended() ? NULL : hak_heap_enter();
     struct hak_bin *bin;
     if (HAK_UNLIKELY(heap == NULL)) {
-        return; /* no memory for this thread's first heap: the block is lost */
+        hak_remote_free_now(block); /* a thread at its end, or no memory for its first heap */
+        return;
     }
     if (hak_layout_find(heap, block, &bin)) {
         if (bin->top == bin->limit) {

@@ -197,12 +197,17 @@ void hak_heap_tidy(struct hak_heap *heap)
     hak_shelf_sweep(heap, SWEEP_PAGES);
 }
 
-void hak_heap_release_all(struct hak_heap *heap)
+void hak_heap_flush_all(struct hak_heap *heap)
 {
     hak_remote_flush(heap);
-    hak_shelf_drain(heap, false);
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
         hak_heap_flush(heap, bin_idx, hak_bin_count(&heap->bins[bin_idx]));
     }
+}
+
+void hak_heap_release_all(struct hak_heap *heap)
+{
+    hak_shelf_drain(heap, false);
+    hak_heap_flush_all(heap);
     hak_shelf_sweep(heap, SIZE_MAX);
 }

@@ -34,16 +34,22 @@ static void owner_notify(struct hak_heap *owner, struct hak_page *page)
     }
 }
 
-static void entry_flush(struct hak_remote_entry *entry)
+static void bits_free(struct hak_page *page, size_t word_idx, uint64_t bits)
 {
-    size_t word_idx = entry->key % _Alignof(struct hak_page);
-    struct hak_page *page = (struct hak_page *)(entry->key - word_idx);
-    uintptr_t owner = hak_page_free_remote(page, word_idx, entry->bits);
-    entry->key = 0;
-    entry->bits = 0;
+    uintptr_t owner = hak_page_free_remote(page, word_idx, bits);
     if (owner != 0) {
         owner_notify((struct hak_heap *)owner, page);
     }
+}
+
+static void entry_flush(struct hak_remote_entry *entry)
+{
+    size_t word_idx = entry->key % _Alignof(struct hak_page);
+    uint64_t bits = entry->bits;
+    struct hak_page *page = (struct hak_page *)(entry->key - word_idx);
+    entry->key = 0;
+    entry->bits = 0;
+    bits_free(page, word_idx, bits);
 }
 
 void hak_remote_flush(struct hak_heap *heap)
@@ -59,12 +65,25 @@ void hak_remote_flush(struct hak_heap *heap)
     }
 }
 
+static size_t slot_of(const struct hak_page *page, const void *block)
+{
+    int64_t slot = hak_page_slot(page, block);
+    HAK_CHECK(slot >= 0, "hakmem: free of a pointer inside a block");
+    return (size_t)slot;
+}
+
+void hak_remote_free_now(void *block)
+{
+    struct hak_page *page = hak_page_of(block);
+    size_t slot = slot_of(page, block);
+    bits_free(page, slot / 64, (uint64_t)1 << (slot % 64));
+}
+
 bool hak_remote_free(struct hak_heap *heap, void *block)
 {
     struct hak_page *page = hak_page_of(block);
-    int64_t slot = hak_page_slot(page, block);
-    HAK_CHECK(slot >= 0, "hakmem: free of a pointer inside a block");
-    uintptr_t key = (uintptr_t)page + (uintptr_t)slot / 64;
+    size_t slot = slot_of(page, block);
+    uintptr_t key = (uintptr_t)page + slot / 64;
     struct hak_remote_entry *entry = &heap->remote[entry_idx(key)];
     if (entry->key != key) {
         if (entry->key != 0) {

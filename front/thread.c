@@ -221,10 +221,15 @@ struct hak_heap *hak_heap_enter(void)
     return heap;
 }
 
+bool hak_heap_has_ended(void)
+{
+    return hak_heap_self == ENDED;
+}
+
 void hak_heap_leave(struct hak_heap *heap)
 {
     if (HAK_UNLIKELY(heap != hak_heap_self)) { /* borrowed */
-        hak_remote_flush(heap);
+        hak_heap_flush_all(heap); /* its pages may be adopted: no magazine must hold of them */
         hak_shelf_rest(heap);
         hak_heap_let_go(heap);
         return;

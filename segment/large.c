@@ -118,25 +118,28 @@ static void pages_mark_moved(size_t page_idx, size_t count)
 
 /*
  * Moves a block's pages piece by piece, each one mapping, and notes the pieces at the new place.
- * Returns how many of `count` pages have moved: all, or those before a piece that could not be.
+ * `moved` receives how many of `count` pages have moved: all, or those before a piece that could
+ * not be. False: that piece's place is a hole now.
  */
-static size_t pieces_move(struct hak_page *from, struct hak_page *to, size_t count)
+static bool pieces_move(struct hak_page *from, struct hak_page *to, size_t count, size_t *moved)
 {
-    size_t done = 0;
-    for (size_t i = 0; i <= from->pieces && done < count; i++) {
+    *moved = 0;
+    for (size_t i = 0; i <= from->pieces && *moved < count; i++) {
         size_t end = i < from->pieces ? hak_min(from->piece_ends[i], count) : count;
-        if (end <= done) {
+        if (end <= *moved) {
             continue;
         }
-        size_t skip_bytes = done << HAK_PAGE_SHIFT;
-        if (!hak_os_move(hak_page_start(from) + skip_bytes, hak_page_start(to) + skip_bytes,
-                         (end - done) << HAK_PAGE_SHIFT)) {
-            break;
+        size_t skip_bytes = *moved << HAK_PAGE_SHIFT;
+        enum hak_os_moved result =
+            hak_os_move(hak_page_start(from) + skip_bytes, hak_page_start(to) + skip_bytes,
+                        (end - *moved) << HAK_PAGE_SHIFT);
+        if (result != HAK_OS_MOVED) {
+            return result == HAK_OS_KEPT;
         }
-        done = end;
+        *moved = end;
         to->piece_ends[to->pieces++] = (uint32_t)end;
     }
-    return done;
+    return true;
 }
 
 /* Brings the contents of a block to its new place: by page tables if it is large and its mappings
@@ -147,14 +150,12 @@ static enum transfer block_transfer(struct hak_page *from, struct hak_page *to, 
     if (count << HAK_PAGE_SHIFT >= MOVE_MIN_BYTES && from->one_mapping &&
         from->pieces < HAK_PIECES &&
         hak_segments_moved() + count / HAK_SEGMENT_PAGES + 2 <= MOVED_SEGMENTS_MAX) {
-        moved = pieces_move(from, to, count);
+        bool sound = pieces_move(from, to, count, &moved);
         if (moved != 0) {
             pages_mark_moved(hak_page_idx(to), moved);
         }
-        size_t moved_bytes = moved << HAK_PAGE_SHIFT;
-        size_t left_bytes = (count - moved) << HAK_PAGE_SHIFT;
-        if (left_bytes != 0 && !hak_os_renew(hak_page_start(to) + moved_bytes, left_bytes)) {
-            HAK_CHECK(moved == 0, "hakmem: mremap lost a part of a block");
+        if (!sound) {
+            memcpy(hak_page_start(from), hak_page_start(to), moved << HAK_PAGE_SHIFT); /* back */
             return PLACE_LOST;
         }
     }

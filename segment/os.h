@@ -34,11 +34,17 @@ bool hak_os_purge(void *start, size_t bytes);
  * hak_os_move() had split. */
 bool hak_os_renew(void *start, size_t bytes);
 
-/* Moves the pages at `from` to the committed range `to` without copying; `from` stays mapped and
- * reads as zero (MREMAP_DONTUNMAP, Linux 5.7). False: `from` is as it was, but the kernel may have
- * unmapped `to` (it does so before it looks at `from`, up to Linux 6.16): renew it before use.
- * `from` must be one mapping: of several, Linux 6.17 moves some before it fails. */
-bool hak_os_move(void *from, void *to, size_t bytes);
+enum hak_os_moved {
+    HAK_OS_KEPT,  /* nothing was moved, both ranges are as before or read as zero at `to` */
+    HAK_OS_MOVED, /* `from` reads as zero now */
+    HAK_OS_HOLE,  /* nothing was moved, and `to` is not mapped any more */
+};
+
+/* Moves the pages at `from` to the committed range `to` without copying; `from` stays mapped
+ * (MREMAP_DONTUNMAP, Linux 5.7). `from` must be one mapping: of several, Linux 6.17 moves some
+ * before it fails. Up to Linux 6.16 the kernel unmaps `to` before it looks at `from`; it is mapped
+ * again then, and where not even that can be had, the range is a hole. */
+enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes);
 
 /* Milliseconds of a clock that never runs back; some milliseconds coarse, and cheap. */
 uint64_t hak_os_now_ms(void);

@@ -301,7 +301,7 @@ bool hak_os_renew(void *start, size_t bytes)
 }
 
 /* A copy, with the same result as mremap(): so it works on every kernel below. */
-bool hak_os_move(void *from, void *to, size_t bytes)
+enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
 {
     enum answer answer = call_on(HAK_FAKE_MOVE, from, bytes);
     if (!is_multiple((uintptr_t)to) || !is_reserved((uintptr_t)to, bytes) ||
@@ -313,13 +313,13 @@ bool hak_os_move(void *from, void *to, size_t bytes)
         if (answer == FAILS) {
             make_unusable(to, bytes);
         }
-        return false;
+        return hak_os_renew(to, bytes) ? HAK_OS_KEPT : HAK_OS_HOLE;
     }
     int saved = errno;
     memcpy(to, from, bytes);
     bool done = madvise(from, bytes, MADV_DONTNEED) == 0;
     errno = saved;
-    return done;
+    return done ? HAK_OS_MOVED : HAK_OS_KEPT;
 }
 
 uint64_t hak_os_now_ms(void)

@@ -1,8 +1,9 @@
 /*
  * os on Linux: the only file of the library that calls the kernel for memory and time.
  *
- * System calls: mmap, munmap, mprotect, madvise, mremap, getrlimit (prlimit64), sysinfo, write,
- * sched_yield; clock_gettime through the vDSO. Nothing else, for those who write seccomp filters.
+ * System calls: mmap, munmap, mprotect, madvise, mremap, mincore, getrlimit (prlimit64), sysinfo,
+ * write, sched_yield; clock_gettime through the vDSO. Nothing else, for those who write seccomp
+ * filters.
  */
 #include "segment/os.h"
 
@@ -89,12 +90,22 @@ bool hak_os_renew(void *start, size_t bytes)
     return result == start;
 }
 
-bool hak_os_move(void *from, void *to, size_t bytes)
+static bool is_mapped(void *start)
+{
+    unsigned char resident;
+    return mincore(start, hak_os_page_bytes(), &resident) == 0 || errno != ENOMEM;
+}
+
+enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
 {
     int saved = errno;
     void *result = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
+    enum hak_os_moved moved = HAK_OS_MOVED;
+    if (result != to) {
+        moved = is_mapped(to) || hak_os_renew(to, bytes) ? HAK_OS_KEPT : HAK_OS_HOLE;
+    }
     errno = saved;
-    return result == to;
+    return moved;
 }
 
 uint64_t hak_os_now_ms(void)
