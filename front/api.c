@@ -96,6 +96,9 @@ void *hak_realloc(void *block, size_t size)
             return block;
         }
         void *new = hak_large_move(block, size);
+        if (new == NULL && hak_large_fits(size, 1) && hak_malloc_trim(0) != 0) {
+            new = hak_large_move(block, size); /* once more, with what was spare */
+        }
         if (new == NULL) {
             errno = ENOMEM;
         }

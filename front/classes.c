@@ -37,7 +37,7 @@ static enum hak_pool bin_pool(size_t slot_bytes, size_t tiny_max, bool smallmid)
     return smallmid && slot_bytes <= SMALLMID_MAX ? HAK_POOL_SMALLMID : HAK_POOL_MID;
 }
 
-/* Mid spans have 8 to 14 slots: few, so that they become free and serve another size. */
+/* Mid spans have 8 to 12 slots: few, so that they become free and serve another size. */
 static uint8_t bin_span_pages(size_t slot_bytes)
 {
     return (uint8_t)hak_max(hak_power_of_two_up(slot_bytes) * 8 / HAK_PAGE_BYTES, 1);

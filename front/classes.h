@@ -2,13 +2,11 @@
  * classes: which bin serves which size, and how the pages of a bin are cut.
  *
  * Purpose   bins 1 to 64 hold slots of 16, 32 ... 1024 bytes: the bin of a small size is the size
- *           in units of 16, found by arithmetic alone. Bins 65 to 112 hold 8 sizes a doubling, from
- *           1152 bytes to 64 KiB, found by one look-up. Bin 0 serves nothing: a size of zero falls
- *           into it, finds it empty and takes the slow path.
- *           Tiers (Tiny, Small-Mid, Mid) differ in pool and in pages a span only, so changing
- *           them costs the fast path nothing.
- * Owner     tables filled once at start.
- * Threads   read only after that.
+ *           in units of 16, found by arithmetic alone. Bins 65 to 96 hold 8 sizes a doubling from
+ *           1152 bytes to 4 KiB and 4 from there to 64 KiB, found by one look-up. Bin 0 serves
+ * nothing: a size of zero falls into it, finds it empty and takes the slow path. Tiers (Tiny,
+ * Small-Mid, Mid) differ in pool and in pages a span only, so changing them costs the fast path
+ * nothing. Owner     tables filled once at start. Threads   read only after that.
  */
 #ifndef HAK_CLASSES_H
 #define HAK_CLASSES_H

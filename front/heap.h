@@ -84,7 +84,7 @@ struct hak_heap {
     size_t magazine_bytes;     /* [owner] what all magazines could hold; bounded */
     size_t remote_bytes;       /* [owner] in the remote buffer */
     uint32_t depth;            /* [owner] slow paths inside each other; 0 outside of them */
-    bool mend;                 /* [owner] forked in a slow path: see fork.c */
+    bool mend;                 /* [owner] forked in a slow path: see thread.c */
     struct hak_heap *next;     /* [const after it was published] all heaps ever made */
     struct hak_meta_pool meta; /* [owner] */
 

@@ -7,12 +7,14 @@
 
 /*
  * A small magazine doubles at every second miss (refill or flush). A larger one, by blocks or by
- * bytes, holds enough for blocks that come and go at random; it grows on in a burst only: when it
- * is missed in the same direction again while the heap was in few other slow paths.
+ * bytes, holds enough for blocks that come and go at random. It grows on in a burst only: when it
+ * is missed again while the heap was in few other slow paths, in the same direction or repeatedly.
  */
 #define MISSES_TO_GROW 2
 #define SMALL_CAPACITY 31
 #define SMALL_CAPACITY_BYTES (16 * HAK_KIB)
+#define NEAR_ENTRIES 4
+#define NEAR_MISSES_TO_GROW 4
 #define BURST_ENTRIES 8
 /* All magazines of a heap together could not hold more than this. */
 #define HEAP_MAGAZINE_BYTES (2 * HAK_MIB)
@@ -47,20 +49,22 @@ static bool magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t cap
     return true;
 }
 
-/* Whether this miss, the last one that the bin will remember, speaks for a larger magazine. */
+/* Whether this miss speaks for a larger magazine. */
 static bool miss_counts(struct hak_heap *heap, size_t bin_idx, bool refill)
 {
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    bool burst = shelf->last_was_refill == refill &&
-                 hak_heap_entries(heap) - shelf->last_miss <= BURST_ENTRIES;
+    uint32_t since = hak_heap_entries(heap) - shelf->last_miss;
+    bool burst = shelf->last_was_refill == refill && since <= BURST_ENTRIES;
     shelf->last_was_refill = refill;
     shelf->last_miss = hak_heap_entries(heap);
     shelf->idle = false;
-    if (shelf->capacity >= SMALL_CAPACITY ||
-        shelf->capacity * hak_classes[bin_idx].geometry.slot_bytes >= SMALL_CAPACITY_BYTES / 2) {
-        return burst;
+    if (shelf->capacity < SMALL_CAPACITY &&
+        shelf->capacity * hak_classes[bin_idx].geometry.slot_bytes < SMALL_CAPACITY_BYTES / 2) {
+        return ++shelf->misses >= MISSES_TO_GROW;
     }
-    return ++shelf->misses >= MISSES_TO_GROW;
+    bool near = since <= NEAR_ENTRIES && shelf->misses < NEAR_MISSES_TO_GROW;
+    shelf->misses = near ? shelf->misses + 1 : 0;
+    return burst || shelf->misses >= NEAR_MISSES_TO_GROW;
 }
 
 static bool magazine_grow(struct hak_heap *heap, size_t bin_idx, bool refill)
@@ -161,7 +165,6 @@ void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)
 void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks)
 {
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    blocks = hak_min(blocks, hak_classes[bin_idx].max_capacity);
     uint16_t capacity = (uint16_t)(hak_power_of_two_up(blocks + 1) - 1);
     if (heap->bins[bin_idx].first == NULL &&
         (shelf->capacity >= capacity || magazine_replace(heap, bin_idx, capacity))) {

@@ -96,6 +96,7 @@ bool hak_large_resize(void *block, size_t bytes)
             return false;
         }
         page->span_pages = (uint32_t) new;
+        page->one_mapping = page->one_mapping && hak_pages_moved(page_idx + old, new - old) == 0;
     } else if (new < old - old / GROWTH_SHARE) {
         page->span_pages = (uint32_t) new;
         for (size_t i = 0; i < page->pieces; i++) {

@@ -53,7 +53,7 @@ uint64_t hak_os_now_ms(void);
 size_t hak_os_physical_bytes(void);
 size_t hak_os_address_limit_bytes(void);
 
-/* Lets another thread run. */
+/* Lets other threads run for some microseconds, of lower priority too. */
 void hak_os_yield(void);
 
 /* Writes to standard error. */

@@ -177,11 +177,9 @@ size_t hak_page_give(struct hak_page *page, void *const *blocks, size_t count);
 /* Moves remotely freed slots to the free ones; returns how many. [owner] */
 uint32_t hak_page_collect(struct hak_page *page);
 
-/* Says that the owner has nothing left here and wants to be told. Collects once more after that;
- * true when this brought slots. [owner] */
+/* Says that the owner wants to be told of remote frees, or not any more. Setting collects once more
+ * after that: true when this brought slots. PENDING stays. [owner] */
 bool hak_page_set_full(struct hak_page *page);
-
-/* Takes back what hak_page_set_full() said. PENDING stays. [owner] */
 void hak_page_clear_full(struct hak_page *page);
 
 /* For a page from the owner's list, once its link was read: clears FULL and PENDING. [owner] */
@@ -193,7 +191,6 @@ uintptr_t hak_page_free_remote(struct hak_page *page, size_t word_idx, uint64_t 
 
 /* Changes the owner if the page is ACTIVE, `from` owns it and it is not PENDING. */
 bool hak_page_adopt(struct hak_page *page, uintptr_t from, uintptr_t to);
-
 /* Bytes of the record that holds the page's bitmaps; 0 if they stand in the descriptor. */
 size_t hak_page_record_bytes(const struct hak_page *page);
 

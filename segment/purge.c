@@ -10,6 +10,7 @@
  * use. See design/ for the measurement. */
 #define SLACK_BYTES (4 * HAK_MIB)
 #define SLACK_SHARE 4
+#define FAILURES_MAX 8
 
 static uint64_t decay_ms;             /* [const after init] */
 static _Atomic(uint64_t) last_ms;     /* [any, atomic] time of the last tick */
@@ -82,13 +83,14 @@ void hak_purge_bound(size_t fresh)
     }
     size_t goal = hak_min(fresh * HAK_PAGE_BYTES, dirty - slack);
     size_t purged = 0;
+    size_t failures = 0;
     for (size_t at = hak_segment_prev(HAK_MAP_DIRTY, hak_arena_end());
-         at != HAK_NO_SEGMENT && purged < goal; at = hak_segment_prev(HAK_MAP_DIRTY, at)) {
+         at != HAK_NO_SEGMENT && purged < goal && failures < FAILURES_MAX;
+         at = hak_segment_prev(HAK_MAP_DIRTY, at)) {
         size_t bytes = hak_segment_purge(at, true);
-        if (bytes == 0) {
-            break; /* the system takes nothing back (mlockall), or somebody was faster */
-        }
         purged += bytes;
+        /* Somebody was faster; or, again and again, the system takes nothing back (mlockall). */
+        failures += bytes == 0;
     }
 }
 

@@ -10,92 +10,16 @@
  */
 #include "segment/segment.h"
 
+#include "segment/maps.h"
 #include "segment/os.h"
-
-#define ALL_SLOTS UINT32_MAX
-/* A search that ends with a new segment starts at the very front every so often: hints may miss. */
-#define HINT_PATIENCE 16
 
 static _Atomic(size_t) taken_slots; /* [any, atomic] */
 static _Atomic(size_t) dirty_slots; /* [any, atomic] free slots with memory */
-
-/*
- * Where a search starts: no segment of the pool below this one has a run of that many slots. The
- * row of HAK_POOL_FREE counts free segments in a row instead. Hints: a release that races with a
- * search may be missed until the next one, or until HINT_PATIENCE is over.
- */
-static _Atomic(uint32_t) hints[HAK_POOL_COUNT][HAK_SEGMENT_PAGES + 1]; /* [any, atomic] */
-static _Atomic(uint32_t) growths; /* [any, atomic] searches that found nothing */
 
 static void counter_add(_Atomic(size_t) *counter, size_t slots)
 {
     /* relaxed: figures that steer the purge; wrap-around subtracts. */
     (void)atomic_fetch_add_explicit(counter, slots, memory_order_relaxed);
-}
-
-static uint64_t word_of(uint32_t taken, enum hak_pool pool)
-{
-    return taken == 0 ? 0 : taken | (uint64_t)pool << 32;
-}
-
-static uint32_t word_taken(uint64_t word)
-{
-    return (uint32_t)word;
-}
-
-static enum hak_pool word_pool(uint64_t word)
-{
-    return (enum hak_pool)(word >> 32);
-}
-
-/* There is room again at a segment. */
-static void hints_lower(enum hak_pool pool, size_t segment_idx)
-{
-    /* Free segments before this one may join it to a longer run. */
-    uint32_t at = (uint32_t)segment_idx;
-    if (pool == HAK_POOL_FREE) {
-        at -= (uint32_t)hak_min(segment_idx, HAK_SEGMENT_PAGES);
-    }
-    for (size_t count = 1; count <= HAK_SEGMENT_PAGES; count++) {
-        /* relaxed: hints. */
-        uint32_t old = atomic_load_explicit(&hints[pool][count], memory_order_relaxed);
-        while (old > at &&
-               /* relaxed: hints. */
-               !atomic_compare_exchange_weak_explicit(&hints[pool][count], &old, at,
-                                                      memory_order_relaxed, memory_order_relaxed)) {
-        }
-    }
-}
-
-static uint32_t hint_of(enum hak_pool pool, size_t count)
-{
-    /* relaxed: a hint. */
-    return atomic_load_explicit(&hints[pool][hak_min(count, HAK_SEGMENT_PAGES)],
-                                memory_order_relaxed);
-}
-
-/* A search from `old` on found nothing before `segment_idx`. */
-static void hint_raise(enum hak_pool pool, size_t count, uint32_t old, size_t segment_idx)
-{
-    if (count <= HAK_SEGMENT_PAGES && segment_idx > old) {
-        /* relaxed: a hint; it stays if somebody lowered it meanwhile. */
-        (void)atomic_compare_exchange_strong_explicit(&hints[pool][count], &old,
-                                                      (uint32_t)segment_idx, memory_order_relaxed,
-                                                      memory_order_relaxed);
-    }
-}
-
-/* Whether the search that has just failed should look everywhere before the arena grows. */
-static bool hint_forget(enum hak_pool pool, size_t count)
-{
-    /* relaxed: a counter that spreads the work. */
-    if (atomic_fetch_add_explicit(&growths, 1, memory_order_relaxed) % HINT_PATIENCE != 0 ||
-        hint_of(pool, count) == 0) {
-        return false;
-    }
-    /* relaxed: a hint. */
-    atomic_store_explicit(&hints[pool][hak_min(count, HAK_SEGMENT_PAGES)], 0, memory_order_relaxed);
-    return true;
 }
 
 static uint32_t run_mask(size_t first, size_t count)
@@ -117,88 +41,6 @@ static int run_find(uint32_t taken, size_t count, size_t align)
     }
     starts &= aligned[__builtin_ctzll(align)];
     return starts == 0 ? -1 : __builtin_ctz(starts);
-}
-
-static uint64_t segment_word(size_t segment_idx)
-{
-    /* seq_cst: a bit of a map is cleared first and the word read again after that; see
-     * map_clear(). */
-    return atomic_load_explicit(&hak_arena.segments[segment_idx].word, memory_order_seq_cst);
-}
-
-static _Atomic(uint64_t) *map_word(unsigned map, size_t segment_idx)
-{
-    return &hak_arena.maps[segment_idx / HAK_GROUP_SEGMENTS].bits[map];
-}
-
-static void map_set(unsigned map, size_t segment_idx)
-{
-    uint64_t bit = (uint64_t)1 << (segment_idx % HAK_GROUP_SEGMENTS);
-    _Atomic(uint64_t) *word = map_word(map, segment_idx);
-    /* seq_cst: a reader that finds the bit clear after this has seen our segment word too. */
-    if ((atomic_load_explicit(word, memory_order_seq_cst) & bit) == 0) {
-        /* seq_cst: in one order with map_clear() and the segment's word. */
-        (void)atomic_fetch_or_explicit(word, bit, memory_order_seq_cst);
-    }
-}
-
-static bool segment_has_room(size_t segment_idx, unsigned map)
-{
-    uint64_t word = segment_word(segment_idx);
-    return (unsigned)word_pool(word) == map && word_taken(word) != ALL_SLOTS;
-}
-
-/* Clears a hint, and sets it again if somebody made room meanwhile: he may have seen our bit still
- * set and so have left it to us. */
-static void map_clear(unsigned map, size_t segment_idx)
-{
-    uint64_t bit = (uint64_t)1 << (segment_idx % HAK_GROUP_SEGMENTS);
-    /* seq_cst: before the second look at the word, in one order with map_set(). */
-    (void)atomic_fetch_and_explicit(map_word(map, segment_idx), ~bit, memory_order_seq_cst);
-    if (segment_has_room(segment_idx, map)) {
-        map_set(map, segment_idx);
-    }
-}
-
-/* The lowest segment from `from` on whose bits are set in both maps. */
-static size_t segment_next_of(unsigned map, unsigned with, size_t from)
-{
-    size_t end = hak_arena_end();
-    while (from < end) {
-        /* seq_cst: see map_set(); a hint, the segment's word decides. */
-        uint64_t bits = atomic_load_explicit(map_word(map, from), memory_order_seq_cst);
-        if (with != map) {
-            /* relaxed: memory that is still there is a wish only. */
-            bits &= atomic_load_explicit(map_word(with, from), memory_order_relaxed);
-        }
-        bits &= ~(uint64_t)0 << (from % HAK_GROUP_SEGMENTS);
-        if (bits != 0) {
-            size_t found = hak_align_down(from, HAK_GROUP_SEGMENTS) + (size_t)__builtin_ctzll(bits);
-            return found < end ? found : HAK_NO_SEGMENT;
-        }
-        from = hak_align_down(from, HAK_GROUP_SEGMENTS) + HAK_GROUP_SEGMENTS;
-    }
-    return HAK_NO_SEGMENT;
-}
-
-size_t hak_segment_next(unsigned map, size_t from)
-{
-    return segment_next_of(map, map, from);
-}
-
-size_t hak_segment_prev(unsigned map, size_t below)
-{
-    while (below > 0) {
-        size_t start = hak_align_down(below - 1, HAK_GROUP_SEGMENTS);
-        /* seq_cst: as in hak_segment_next(). */
-        uint64_t bits = atomic_load_explicit(map_word(map, start), memory_order_seq_cst);
-        bits &= ~(uint64_t)0 >> (HAK_GROUP_SEGMENTS - (below - start));
-        if (bits != 0) {
-            return start + 63 - (size_t)__builtin_clzll(bits);
-        }
-        below = start;
-    }
-    return HAK_NO_SEGMENT;
 }
 
 /* The caller has just claimed these slots: they are neither free memory nor up for purge. */
@@ -223,16 +65,17 @@ static bool word_replace(size_t segment_idx, uint64_t old, uint64_t new)
                                                  memory_order_seq_cst)) {
         return false;
     }
-    if (word_pool(old) != word_pool(new)) {
-        map_clear((unsigned)word_pool(old), segment_idx);
+    if (hak_word_pool(old) != hak_word_pool(new)) {
+        hak_map_clear((unsigned)hak_word_pool(old), segment_idx);
     }
-    if (word_pool(old) != word_pool(new) || (word_taken(old) & ~word_taken(new)) != 0) {
-        hints_lower(word_pool(new), segment_idx);
+    if (hak_word_pool(old) != hak_word_pool(new) ||
+        (hak_word_taken(old) & ~hak_word_taken(new)) != 0) {
+        hak_hints_lower(hak_word_pool(new), segment_idx);
     }
-    if (word_taken(new) == ALL_SLOTS) {
-        map_clear((unsigned)word_pool(new), segment_idx);
+    if (hak_word_taken(new) == ALL_SLOTS) {
+        hak_map_clear((unsigned)hak_word_pool(new), segment_idx);
     } else {
-        map_set((unsigned)word_pool(new), segment_idx);
+        hak_map_set((unsigned)hak_word_pool(new), segment_idx);
     }
     return true;
 }
@@ -249,11 +92,11 @@ static int claim_in_segment(size_t segment_idx, const struct claim *claim)
 {
     struct hak_segment *segment = &hak_arena.segments[segment_idx];
     for (;;) {
-        uint64_t old = segment_word(segment_idx);
-        if (old != 0 && word_pool(old) != claim->pool) {
+        uint64_t old = hak_segment_word(segment_idx);
+        if (old != 0 && hak_word_pool(old) != claim->pool) {
             return -1;
         }
-        uint32_t unfit = word_taken(old);
+        uint32_t unfit = hak_word_taken(old);
         if (claim->dirty) {
             /* relaxed: a hint; a clean slot instead costs faults, no more. */
             unfit |= ~atomic_load_explicit(&segment->dirty, memory_order_relaxed);
@@ -263,7 +106,7 @@ static int claim_in_segment(size_t segment_idx, const struct claim *claim)
             return -1;
         }
         uint32_t run = run_mask((size_t)first, claim->count);
-        if (word_replace(segment_idx, old, word_of(word_taken(old) | run, claim->pool))) {
+        if (word_replace(segment_idx, old, hak_word_of(hak_word_taken(old) | run, claim->pool))) {
             slots_claimed(segment, run);
             return first;
         }
@@ -277,21 +120,22 @@ static size_t claim_from_map(unsigned map, const struct claim *claim)
     /* Whether what this search learns is true of every claim of that many slots of the pool. */
     bool teaches = map != HAK_POOL_FREE && !claim->dirty &&
                    (claim->align == 1 || claim->pool != HAK_POOL_LARGE);
-    uint32_t hint = map == HAK_POOL_FREE ? 0 : hint_of(claim->pool, claim->count);
+    uint32_t hint = map == HAK_POOL_FREE ? 0 : hak_hint_of(claim->pool, claim->count);
     size_t page_idx = HAK_NO_PAGE;
-    size_t at = segment_next_of(map, with, hint);
-    for (; at != HAK_NO_SEGMENT; at = segment_next_of(map, with, at + 1)) {
+    size_t at = hak_segment_next_of(map, with, hint);
+    for (; at != HAK_NO_SEGMENT; at = hak_segment_next_of(map, with, at + 1)) {
         int first = claim_in_segment(at, claim);
         if (first >= 0) {
             page_idx = at * HAK_SEGMENT_PAGES + (size_t)first;
             break;
         }
-        if (!segment_has_room(at, map)) {
-            map_clear(map, at);
+        if (!hak_segment_has_room(at, map)) {
+            hak_map_clear(map, at);
         }
     }
     if (teaches) {
-        hint_raise(claim->pool, claim->count, hint, at != HAK_NO_SEGMENT ? at : hak_arena_end());
+        hak_hint_raise(claim->pool, claim->count, hint,
+                       at != HAK_NO_SEGMENT ? at : hak_arena_end());
     }
     return page_idx;
 }
@@ -300,8 +144,8 @@ static size_t claim_from_map(unsigned map, const struct claim *claim)
 static void segments_publish(size_t first, size_t count)
 {
     for (size_t i = first; i < first + count; i++) {
-        hints_lower(HAK_POOL_FREE, i);
-        map_set(HAK_POOL_FREE, i);
+        hak_hints_lower(HAK_POOL_FREE, i);
+        hak_map_set(HAK_POOL_FREE, i);
     }
 }
 
@@ -339,7 +183,7 @@ size_t hak_pages_claim(enum hak_pool pool, size_t count, size_t align)
     HAK_ASSERT(count >= 1 && count <= HAK_SEGMENT_PAGES && align <= HAK_SEGMENT_PAGES);
     struct claim claim = {pool, count, align, false};
     size_t page_idx = claim_anywhere(claim);
-    if (page_idx == HAK_NO_PAGE && hint_forget(pool, count)) {
+    if (page_idx == HAK_NO_PAGE && hak_hint_forget(pool, count)) {
         page_idx = claim_anywhere(claim);
     }
     return page_idx != HAK_NO_PAGE ? page_idx : claim_from_arena(&claim);
@@ -358,11 +202,12 @@ static void release_in_segment(size_t segment_idx, uint32_t run, bool dirty)
     counter_add(&taken_slots, 0 - (size_t)__builtin_popcount(run));
     uint64_t old;
     do {
-        old = segment_word(segment_idx);
-        HAK_CHECK((word_taken(old) & run) == run, "hakmem: page slots released twice");
-    } while (!word_replace(segment_idx, old, word_of(word_taken(old) & ~run, word_pool(old))));
+        old = hak_segment_word(segment_idx);
+        HAK_CHECK((hak_word_taken(old) & run) == run, "hakmem: page slots released twice");
+    } while (!word_replace(segment_idx, old,
+                           hak_word_of(hak_word_taken(old) & ~run, hak_word_pool(old))));
     if (left != 0) {
-        map_set(HAK_MAP_DIRTY, segment_idx);
+        hak_map_set(HAK_MAP_DIRTY, segment_idx);
     }
 }
 
@@ -399,14 +244,15 @@ bool hak_pages_claim_at(size_t page_idx, size_t count)
             break;
         }
         uint32_t run = run_mask(part.first, part.count);
-        uint64_t old = segment_word(part.segment_idx);
+        uint64_t old = hak_segment_word(part.segment_idx);
         bool fits = old != 0
-                        ? word_pool(old) == HAK_POOL_LARGE && (word_taken(old) & run) == 0
+                        ? hak_word_pool(old) == HAK_POOL_LARGE && (hak_word_taken(old) & run) == 0
                         : hak_segment_next(HAK_POOL_FREE, part.segment_idx) == part.segment_idx;
         if (!fits) {
             break; /* a segment that is not published yet has no bit in the map of free ones */
         }
-        if (word_replace(part.segment_idx, old, word_of(word_taken(old) | run, HAK_POOL_LARGE))) {
+        if (word_replace(part.segment_idx, old,
+                         hak_word_of(hak_word_taken(old) | run, HAK_POOL_LARGE))) {
             slots_claimed(&hak_arena.segments[part.segment_idx], run);
             at += part.count;
         }
@@ -440,7 +286,7 @@ static size_t free_run_find(size_t segments, size_t align, size_t from)
 
 static size_t claim_long_from_map(size_t count, size_t segments, size_t align)
 {
-    uint32_t hint = hint_of(HAK_POOL_FREE, segments);
+    uint32_t hint = hak_hint_of(HAK_POOL_FREE, segments);
     size_t start = hint;
     while ((start = free_run_find(segments, align, start)) != HAK_NO_SEGMENT) {
         if (hak_pages_claim_at(start * HAK_SEGMENT_PAGES, count)) {
@@ -449,8 +295,8 @@ static size_t claim_long_from_map(size_t count, size_t segments, size_t align)
         start++;
     }
     if (align == 1) {
-        hint_raise(HAK_POOL_FREE, segments, hint,
-                   start != HAK_NO_SEGMENT ? start : hak_arena_end());
+        hak_hint_raise(HAK_POOL_FREE, segments, hint,
+                       start != HAK_NO_SEGMENT ? start : hak_arena_end());
     }
     return start;
 }
@@ -459,7 +305,7 @@ size_t hak_pages_claim_long(size_t count, size_t align_segments)
 {
     size_t segments = (count + HAK_SEGMENT_PAGES - 1) / HAK_SEGMENT_PAGES;
     size_t start = claim_long_from_map(count, segments, align_segments);
-    if (start == HAK_NO_SEGMENT && hint_forget(HAK_POOL_FREE, segments)) {
+    if (start == HAK_NO_SEGMENT && hak_hint_forget(HAK_POOL_FREE, segments)) {
         start = claim_long_from_map(count, segments, align_segments);
     }
     while (start == HAK_NO_SEGMENT) {
@@ -506,9 +352,9 @@ size_t hak_dirty_bytes(void)
 
 uint32_t hak_segment_taken(size_t segment_idx, enum hak_pool *pool)
 {
-    uint64_t word = segment_word(segment_idx);
-    *pool = word_pool(word);
-    return word_taken(word);
+    uint64_t word = hak_segment_word(segment_idx);
+    *pool = hak_word_pool(word);
+    return hak_word_taken(word);
 }
 
 /* Gives the memory of slots back that the caller has claimed; returns those that are zero now.
@@ -543,34 +389,34 @@ static void segment_age(size_t segment_idx)
 {
     struct hak_segment *segment = &hak_arena.segments[segment_idx];
     for (int look = 0; look < 2; look++) {
-        uint32_t taken = word_taken(segment_word(segment_idx));
+        uint32_t taken = hak_word_taken(hak_segment_word(segment_idx));
         /* seq_cst: read after the bit was cleared, so that a release in between is seen. */
         uint32_t left = atomic_load_explicit(&segment->dirty, memory_order_seq_cst) & ~taken;
         /* relaxed: hints of the purge alone. */
         atomic_store_explicit(&segment->aged, left, memory_order_relaxed);
         if (left != 0) {
-            map_set(HAK_MAP_DIRTY, segment_idx);
+            hak_map_set(HAK_MAP_DIRTY, segment_idx);
             return;
         }
-        map_clear(HAK_MAP_DIRTY, segment_idx);
+        hak_map_clear(HAK_MAP_DIRTY, segment_idx);
     }
 }
 
 size_t hak_segment_purge(size_t segment_idx, bool all)
 {
     struct hak_segment *segment = &hak_arena.segments[segment_idx];
-    uint64_t old = segment_word(segment_idx);
+    uint64_t old = hak_segment_word(segment_idx);
     /* relaxed: bits of free slots; the claim below makes them ours. */
     uint32_t slots = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
     if (!all) {
         /* relaxed: written by this function only, a hint. */
         slots &= atomic_load_explicit(&segment->aged, memory_order_relaxed);
     }
-    slots &= ~word_taken(old);
+    slots &= ~hak_word_taken(old);
     size_t purged = 0;
     if (slots != 0) {
-        enum hak_pool pool = old == 0 ? HAK_POOL_LARGE : word_pool(old);
-        if (!word_replace(segment_idx, old, word_of(word_taken(old) | slots, pool))) {
+        enum hak_pool pool = old == 0 ? HAK_POOL_LARGE : hak_word_pool(old);
+        if (!word_replace(segment_idx, old, hak_word_of(hak_word_taken(old) | slots, pool))) {
             return 0; /* in use right now: another time */
         }
         slots_claimed(segment, slots);
@@ -636,12 +482,13 @@ bool hak_segment_is_valid(void)
 {
     size_t end = hak_arena_end();
     for (size_t i = 0; i < end; i++) {
-        uint64_t word = segment_word(i);
-        if ((word_taken(word) == 0) != (word_pool(word) == HAK_POOL_FREE) ||
-            word_pool(word) >= HAK_POOL_COUNT) {
+        uint64_t word = hak_segment_word(i);
+        if ((hak_word_taken(word) == 0) != (hak_word_pool(word) == HAK_POOL_FREE) ||
+            hak_word_pool(word) >= HAK_POOL_COUNT) {
             return false;
         }
-        if (word_taken(word) != ALL_SLOTS && hak_segment_next((unsigned)word_pool(word), i) != i) {
+        if (hak_word_taken(word) != ALL_SLOTS &&
+            hak_segment_next((unsigned)hak_word_pool(word), i) != i) {
             return false;
         }
     }

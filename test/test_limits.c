@@ -194,7 +194,9 @@ static int limited_main(const char *name, const char *least_text)
     return 2;
 }
 
-static void assert_runs_limited(size_t limit_bytes, size_t least_bytes, const char *name)
+/* `resource`: RLIMIT_AS refuses reservations, RLIMIT_DATA what is made writable. */
+static void assert_runs_limited(int resource, size_t limit_bytes, size_t least_bytes,
+                                const char *name)
 {
     const struct rlimit limit = {limit_bytes, limit_bytes};
     char least_text[32];
@@ -205,7 +207,7 @@ static void assert_runs_limited(size_t limit_bytes, size_t least_bytes, const ch
     assert_true(child >= 0);
     if (child == 0) {
         support_child_begin(60);
-        if (setrlimit(RLIMIT_AS, &limit) == 0)
+        if (setrlimit((__rlimit_resource_t)resource, &limit) == 0)
             execl("/proc/self/exe", "test_limits", name, least_text, (char *)NULL);
         _exit(127);
     }
@@ -220,7 +222,7 @@ static void limits__address_space_of_256_mib__enomem_and_goes_on(void **state)
     if (SUPPORT_SHADOWED)
         skip();
     for (size_t i = 0; i < SUPPORT_COUNT(mixes); i++)
-        assert_runs_limited(256 * MIB, 48 * MIB, mixes[i].name);
+        assert_runs_limited(RLIMIT_AS, 256 * MIB, 48 * MIB, mixes[i].name);
 }
 
 static void limits__address_space_of_64_mib__enomem_and_goes_on(void **state)
@@ -230,7 +232,7 @@ static void limits__address_space_of_64_mib__enomem_and_goes_on(void **state)
         skip();
     for (size_t i = 0; i < SUPPORT_COUNT(mixes); i++) {
         if (mixes[i].max_bytes < MIB)
-            assert_runs_limited(64 * MIB, 4 * MIB, mixes[i].name);
+            assert_runs_limited(RLIMIT_AS, 64 * MIB, 4 * MIB, mixes[i].name);
     }
 }
 
@@ -239,7 +241,17 @@ static void limits__address_space_of_1_gib__a_third_of_it_is_had(void **state)
     (void)state;
     if (SUPPORT_SHADOWED)
         skip();
-    assert_runs_limited(1024 * MIB, 340 * MIB, "huge");
+    assert_runs_limited(RLIMIT_AS, 1024 * MIB, 340 * MIB, "huge");
+}
+
+/* Address space is there, but the kernel refuses to make it usable. */
+static void limits__data_of_128_mib__enomem_and_goes_on(void **state)
+{
+    (void)state;
+    if (SUPPORT_SHADOWED)
+        skip();
+    for (size_t i = 0; i < SUPPORT_COUNT(mixes); i++)
+        assert_runs_limited(RLIMIT_DATA, 128 * MIB, 48 * MIB, mixes[i].name);
 }
 
 static void use_every_tier(void)
@@ -323,6 +335,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(limits__address_space_of_256_mib__enomem_and_goes_on),
         cmocka_unit_test(limits__address_space_of_64_mib__enomem_and_goes_on),
         cmocka_unit_test(limits__address_space_of_1_gib__a_third_of_it_is_had),
+        cmocka_unit_test(limits__data_of_128_mib__enomem_and_goes_on),
         cmocka_unit_test(limits__smallest_stack__allocates),
         cmocka_unit_test(limits__500_threads_in_turn__cost_no_more_than_50),
         cmocka_unit_test(limits__64_threads_at_once__allocate),

@@ -140,6 +140,39 @@ static void memory_back__producer_ended_first__returns_at_trim(void **state)
     assert_resident_within(base_bytes, RESIDENT_SLACK_BYTES);
 }
 
+/* Every second block: nearly every page of the producer is then half free. */
+static void consume_half(void)
+{
+    for (size_t i = 0; i < BLOCKS_MAX; i += 2) {
+        hak_free(blocks[i]);
+        blocks[i] = NULL;
+    }
+}
+
+/* Nobody asks for memory back: what is free must go with time, by ordinary slow paths alone. */
+static void memory_back__no_trim_but_some_work__returns_with_time(void **state)
+{
+    struct helper producer, consumer;
+    (void)state;
+    trim();
+    size_t base_bytes = support_resident_bytes();
+    helper_start(&producer);
+    helper_start(&consumer);
+    helper_do(&consumer, take_slow_paths); /* it has a heap now, and will not inherit one */
+    helper_do(&producer, produce);
+    helper_do(&producer, consume_half);
+    helper_end(&producer);
+    helper_do(&consumer, consume);
+    helper_end(&consumer);
+    double deadline = support_seconds() + 10;
+    while (support_resident_bytes() > base_bytes + RESIDENT_SLACK_BYTES &&
+           support_seconds() < deadline && !SUPPORT_SHADOWED) {
+        take_slow_paths();
+        usleep(10000);
+    }
+    assert_resident_within(base_bytes, RESIDENT_SLACK_BYTES);
+}
+
 /* The owner of the pages sleeps: it gives them back in its next slow paths after the trim. */
 static void memory_back__producer_lives_on__returns_after_its_slow_path(void **state)
 {
@@ -200,6 +233,7 @@ static void memory_back__idle_thread__holds_little(void **state)
     helper_start(&idler);
     helper_do(&idler, use_all_classes);
     trim();
+    assert_resident_within(base_bytes, IDLE_BYTES_MAX + 3 * MIB); /* it did not hear of it yet */
     helper_do(&idler, take_slow_paths);
     trim();
     assert_resident_within(base_bytes, IDLE_BYTES_MAX + MIB);
@@ -328,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_back__producer_and_consumer_ended__returns_at_trim),
         cmocka_unit_test(memory_back__producer_ended_first__returns_at_trim),
+        cmocka_unit_test(memory_back__no_trim_but_some_work__returns_with_time),
         cmocka_unit_test(memory_back__producer_lives_on__returns_after_its_slow_path),
         cmocka_unit_test(memory_back__producer_trims_itself__returns),
         cmocka_unit_test(memory_back__idle_thread__holds_little),

@@ -115,7 +115,7 @@ static size_t used_bytes(void)
 
 static void assert_clean(size_t used_before_bytes)
 {
-    assert_true(used_bytes() <= used_before_bytes + 64 * KIB);
+    assert_int_equal(used_bytes(), used_before_bytes);
     assert_true(hak_heap_is_valid());
     assert_true(hak_segment_is_valid());
     assert_true(hak_region_is_valid());

@@ -12,7 +12,7 @@ enum { REASON_BYTES = 160, OUTPUT_BYTES = 64 * 1024 };
 
 struct launch {
     const char *const *argv;
-    const char *preload;     /* NULL: none */
+    const char *preload; /* NULL: none */
     double timeout_s;
     bool pin;
 };

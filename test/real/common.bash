@@ -16,6 +16,7 @@ set -Eeuo pipefail
 export LC_ALL=C.UTF-8 TZ=UTC PATH=/usr/sbin:/usr/bin:/sbin:/bin
 unset LD_PRELOAD
 umask 022
+ulimit -f 1048576 # KiB: a program gone astray fills no disk
 
 test_name=$(basename "$0" .sh)
 real_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -76,20 +77,22 @@ leave() {
     exit "$status"
 }
 
-# needs PACKAGE PROGRAM...: ends the test unless the Debian package's programs (or files, given by
-# absolute names) are there.
+# absent PACKAGE WHAT: ends the test, because part of a Debian package is not there.
+absent() {
+    local message="$2 is not installed (Debian package $1)"
+    [[ ${HAKMEM_REAL_REQUIRED:-0} != 1 ]] || fail "$message"
+    say "skipped: $message"
+    stop_status=77
+    exit 77
+}
+
+# needs PACKAGE PROGRAM...: these programs (or files, given by absolute names) of a Debian package.
 needs() {
     local package=$1 program
     shift
     for program; do
-        if command -v "$program" >/dev/null || [[ $program == /* && -e $program ]]; then
-            continue
-        fi
-        [[ ${HAKMEM_REAL_REQUIRED:-0} != 1 ]] ||
-            fail "$program is not installed (Debian package $package)"
-        say "skipped: $program is not installed (Debian package $package)"
-        stop_status=77
-        exit 77
+        command -v "$program" >/dev/null || [[ $program == /* && -e $program ]] ||
+            absent "$package" "$program"
     done
 }
 
@@ -128,7 +131,7 @@ run() {
     limit=(timeout --kill-after=5 "$left_s")
     launch "$@"
     limit=()
-    wait "$launched" || status=$?
+    wait "$launched" 2>/dev/null || status=$?
     forget "$launched"
     echo "$status" >"$work/$name.$variant.status"
     if ((status == 124 || status == 137)) && ((SECONDS >= deadline_s)); then
@@ -156,7 +159,7 @@ compare_run() {
 show() {
     local file
     for file; do
-        [[ ! -s $file ]] || tail -n 30 "$file" | sed "s|^|    ${file##*/}: |"
+        [[ ! -s $file ]] || tail -n 12 "$file" | sed "s|^|    ${file##*/}: |"
     done
 }
 
@@ -170,13 +173,15 @@ same_status() {
     show "$work/$1.preload.out"
 }
 
-# exited_with STATUS NAME: both variants ended with this status, so the comparison means something.
+# exited_with STATUS NAME [VARIANT...]: the runs ended with this status; if not, going on is idle.
 exited_with() {
-    local variant
-    for variant in plain preload; do
-        [[ $(<"$work/$2.$variant.status") == "$1" ]] && continue
-        show "$work/$2.$variant.out" "$work/$2.$variant.err"
-        fail "exit status of '$2' ($variant): $(<"$work/$2.$variant.status"), not $1"
+    local expected=$1 name=$2 variant
+    shift 2
+    (($# > 0)) || set -- plain preload
+    for variant; do
+        [[ $(<"$work/$name.$variant.status") == "$expected" ]] && continue
+        show "$work/$name.$variant.out" "$work/$name.$variant.err"
+        fail "exit status of '$name' ($variant): $(<"$work/$name.$variant.status"), not $expected"
     done
 }
 
@@ -215,10 +220,11 @@ no_new_stderr() {
 # (An executable at a fixed address may bind `free` to itself: that is its own jump to the library.)
 takes_malloc_from_library() {
     local names='malloc|calloc|realloc|free|posix_memalign|aligned_alloc|memalign|valloc|pvalloc'
-    local elsewhere
+    local elsewhere status=0
     names="symbol .($names|malloc_usable_size)'"
-    env LD_PRELOAD="$library" LD_DEBUG=bindings LD_BIND_NOW=1 LD_DEBUG_OUTPUT="$work/bindings" \
-        timeout 60 "$@" </dev/null >/dev/null 2>&1 || true
+    { env LD_PRELOAD="$library" LD_DEBUG=bindings LD_BIND_NOW=1 LD_DEBUG_OUTPUT="$work/bindings" \
+        timeout 60 "$@" </dev/null >/dev/null 2>&1 || status=$?; } 2>/dev/null
+    ((status != 124)) || fail "$* does not end with the library"
     comparisons=$((comparisons + 1))
     cat "$work"/bindings.* 2>/dev/null | grep -E "$names" >"$work/family" || true
     rm -f "$work"/bindings.*
@@ -288,7 +294,7 @@ stop_server() {
         sleep 0.1
     done
     ((tries < 300)) || fail "'$server_name' ($server_variant) does not stop"
-    wait "$server_pid" || status=$?
+    wait "$server_pid" 2>/dev/null || status=$?
     forget "$server_pid"
     echo "$status" >"$work/$server_name.$server_variant.status"
 }

@@ -4,7 +4,8 @@
 # perl: strings, hashes, sorting, regular expressions, interpreter threads and forks.
 # shellcheck source-path=SCRIPTDIR source=common.bash
 source "$(dirname "$0")/common.bash"
-needs perl perl
+needs perl-base perl
+perl -Mthreads -MThread::Queue -MDigest::MD5 -e 1 2>/dev/null || absent perl "perl's threads module"
 
 cat >"$work/script.pl" <<'SCRIPT'
 use strict;

@@ -5,7 +5,7 @@
 # and the answers are equal; no process of the server is lost.
 # shellcheck source-path=SCRIPTDIR source=common.bash
 source "$(dirname "$0")/common.bash"
-bin=$(find /usr/lib/postgresql/*/bin -maxdepth 0 2>/dev/null | sort -V | tail -n 1)
+bin=$(find /usr/lib/postgresql/*/bin -maxdepth 0 2>/dev/null | sort -V | tail -n 1 || true)
 PATH=${bin:-/nowhere}:$PATH
 needs postgresql initdb postgres pgbench psql pg_ctl
 
@@ -73,6 +73,7 @@ takes_malloc_from_library "$bin/pgbench" --version
 for variant in plain preload; do
     run "$variant" initdb initdb --pgdata=data --username=tester --auth=trust --encoding=UTF8 \
         --locale=C.UTF-8 --no-sync
+    exited_with 0 initdb "$variant"
     start_server "$variant" server postgres -D data -c listen_addresses= -c fsync=off \
         -c "unix_socket_directories=$work/home" -c dynamic_shared_memory_type=mmap \
         -c log_line_prefix= -c logging_collector=off -c work_mem=8MB \

@@ -74,7 +74,7 @@ for variant in plain preload; do
         -r 5000 -d 200
     run "$variant" flush "${ask[@]}" flushall
     run "$variant" load "${ask[@]}"
-    "${ask[@]}" bgsave >/dev/null # a fork of the server
+    run "$variant" save "${ask[@]}" bgsave # a fork of the server
     wait_for_server background_save_succeeded
     run "$variant" ask "${ask[@]}"
     stop_server TERM

@@ -23,5 +23,5 @@ cp "$work/compress.plain.out" "$work/data.xz"
 both decompress xz --threads=2 --decompress --stdout "$work/data.xz"
 exited_with 0 decompress
 cmp "$work/data" "$work/decompress.preload.out" || problem "the data did not come back"
-both list xz --threads=2 --test --verbose --verbose "$work/data.xz"
+both list xz --list --robot --verbose --verbose "$work/data.xz"
 finish

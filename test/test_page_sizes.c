@@ -1,0 +1,95 @@
+/*
+ * Kernel pages of 4, 16 and 64 KiB: all that is asked of the kernel is in its pages.
+ *
+ * ctest: labels=quick timeout=120 core=fake
+ */
+#include "segment/os.h"
+
+#include "scenario.h"
+#include "workload.h"
+
+static size_t sizes[] = {4 * KIB, 16 * KIB, 64 * KIB};
+
+static void run_on_kernel(void *argument)
+{
+    static struct workload work;
+    size_t os_page_bytes = *(const size_t *)argument;
+    hak_fake_wake(os_page_bytes);
+    workload_run(&work);
+    workload_check();
+    workload_free_all(&work);
+    workload_check();
+    SUPPORT_REQUIRE(hak_fake_mistakes() == 0);
+    SUPPORT_REQUIRE(workload_taken() == 0 && hak_dirty_bytes() == 0);
+    for (unsigned call = 0; call < HAK_FAKE_ANY; call++)
+        SUPPORT_REQUIRE(hak_fake_count((enum hak_fake_call)call) > 0); /* it came by all of them */
+}
+
+static void page_sizes__workload__asks_for_whole_kernel_pages(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SUPPORT_COUNT(sizes); i++)
+        scenario_run(run_on_kernel, &sizes[i]);
+}
+
+static void align_to_kernel_pages(void *argument)
+{
+    size_t os_page_bytes = *(const size_t *)argument;
+    hak_fake_wake(os_page_bytes);
+    for (size_t bytes = 0; bytes < 300 * KIB; bytes += 1 + bytes / 3) {
+        char *live[3];
+        for (size_t i = 0; i < SUPPORT_COUNT(live); i++) {
+            live[i] = i % 2 == 0 ? hak_valloc(bytes) : hak_pvalloc(bytes);
+            size_t whole = (bytes + os_page_bytes - 1) / os_page_bytes * os_page_bytes;
+            size_t usable_bytes = i % 2 == 0 ? bytes : whole;
+            SUPPORT_REQUIRE(live[i] != NULL && (uintptr_t)live[i] % os_page_bytes == 0);
+            SUPPORT_REQUIRE(hak_malloc_usable_size(live[i]) >= usable_bytes);
+            memset(live[i], 1, usable_bytes);
+        }
+        for (size_t i = 0; i < SUPPORT_COUNT(live); i++)
+            hak_free(live[i]);
+    }
+    workload_check();
+}
+
+static void page_sizes__valloc_and_pvalloc__know_the_kernel_page(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SUPPORT_COUNT(sizes); i++)
+        scenario_run(align_to_kernel_pages, &sizes[i]);
+}
+
+/* The fake kernel itself: without that, the cases above would prove nothing. */
+static void make_mistakes(void *unused)
+{
+    (void)unused;
+    hak_fake_wake(16 * KIB);
+    char *space = hak_os_reserve(MIB, 64 * KIB);
+    SUPPORT_REQUIRE(space != NULL && hak_os_commit(space, MIB));
+    SUPPORT_REQUIRE(hak_fake_mistakes() == 0);
+    hak_os_commit(space + 4096, 16 * KIB);
+    hak_os_purge(space, 4096);
+    hak_os_renew(space + 8192, 8192);
+    SUPPORT_REQUIRE(hak_fake_mistakes() == 3);
+    hak_os_purge(space + MIB - 16 * KIB, 32 * KIB);
+    hak_os_move(space, space + 16 * KIB, 32 * KIB);
+    SUPPORT_REQUIRE(hak_fake_mistakes() == 5);
+    hak_os_unreserve(space, 16 * KIB);
+    SUPPORT_REQUIRE(hak_fake_mistakes() == 6);
+}
+
+static void page_sizes__calls_off_the_kernel_page__are_mistakes(void **state)
+{
+    (void)state;
+    scenario_run(make_mistakes, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(page_sizes__workload__asks_for_whole_kernel_pages),
+        cmocka_unit_test(page_sizes__valloc_and_pvalloc__know_the_kernel_page),
+        cmocka_unit_test(page_sizes__calls_off_the_kernel_page__are_mistakes),
+    };
+    return cmocka_run_group_tests_name("page_sizes", tests, NULL, NULL);
+}
