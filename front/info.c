@@ -10,7 +10,6 @@
 #include "front/guard.h"
 #include "front/heap.h"
 #include "hakmem.h"
-#include "segment/large.h"
 #include "segment/os.h"
 
 struct totals {
@@ -25,21 +24,27 @@ struct totals {
     size_t meta_bytes;  /* the allocator's own records */
 };
 
+/* Of a page's descriptor only what is atomic is read: the page may change meanwhile. */
 static void totals_add_page(struct totals *totals, size_t page_idx)
 {
     uintptr_t tag = hak_region_tag(page_idx);
     const struct hak_page *page = hak_page_at(page_idx);
     if (tag == HAK_TAG_LARGE) {
         totals->large_count++;
-        totals->large_bytes += hak_large_bytes(hak_region_page_start(page_idx));
-    } else if (tag >= HAK_TAG_BINS) {
-        totals->page_bytes += HAK_PAGE_BYTES;
-        if (page->back == 0) {
-            size_t free_slots = hak_min(hak_page_free_count(page), page->slots);
-            totals->free_slots += free_slots;
-            totals->free_bytes += free_slots * page->slot_bytes;
-            totals->slot_bytes += (page->slots - free_slots) * page->slot_bytes;
-        }
+        return;
+    }
+    if (tag < HAK_TAG_BINS) {
+        return;
+    }
+    totals->page_bytes += HAK_PAGE_BYTES;
+    /* relaxed: a figure. */
+    if (atomic_load_explicit(&page->back, memory_order_relaxed) == 0) {
+        const struct hak_geometry *geometry =
+            &hak_classes[tag % HAK_HEAP_ALIGN / sizeof(struct hak_bin)].geometry;
+        size_t free_slots = hak_min(hak_page_free_count(page), geometry->slots);
+        totals->free_slots += free_slots;
+        totals->free_bytes += free_slots * geometry->slot_bytes;
+        totals->slot_bytes += (geometry->slots - free_slots) * geometry->slot_bytes;
     }
 }
 
@@ -50,6 +55,8 @@ static struct totals totals_read(void)
     for (size_t page_idx = 0; page_idx < pages; page_idx++) {
         totals_add_page(&totals, page_idx);
     }
+    size_t taken_bytes = hak_taken_bytes();
+    totals.large_bytes = taken_bytes - hak_min(totals.page_bytes, taken_bytes);
     totals.dirty_bytes = hak_dirty_bytes();
     totals.segments = hak_arena_end();
     totals.meta_bytes = hak_meta_used_bytes();

@@ -102,11 +102,10 @@ static HAK_NOINLINE void *malloc_medium(size_t size)
     if (HAK_UNLIKELY(size > HAK_MEDIUM_MAX - HAK_LAYOUT_BYTES)) {
         return hak_take_large(size, HAK_PAGE_BYTES);
     }
-    size_t at = (size + HAK_LAYOUT_BYTES - 1) >> HAK_MEDIUM_SHIFT;
-    if (HAK_UNLIKELY(hak_medium_bins[at] == 0) && !hak_start()) {
-        return out_of_memory(); /* the process's first block */
+    if (HAK_UNLIKELY(!hak_heap_is_real(hak_heap_self)) && !hak_start()) {
+        return out_of_memory(); /* the table is filled at the process's first block */
     }
-    return hak_take_bin(hak_medium_bins[at]);
+    return hak_take_bin(hak_medium_bins[(size + HAK_LAYOUT_BYTES - 1) >> HAK_MEDIUM_SHIFT]);
 }
 
 void *hak_malloc(size_t size)

@@ -42,7 +42,6 @@ void *hak_large_alloc(size_t bytes, size_t alignment)
     }
     struct hak_page *page = hak_page_at(page_idx);
     page->span_pages = (uint32_t)count;
-    page->back = 0;
     page->pieces = 0;
     page->one_mapping = hak_pages_moved(page_idx, count) == 0;
     hak_region_set(page_idx, 1, HAK_TAG_LARGE);

@@ -54,7 +54,8 @@ struct hak_page *hak_page_open(size_t page_idx, const struct hak_geometry *geome
     page->first_word = 0;
     page->list = HAK_LIST_NONE;
     for (size_t i = 0; i < geometry->span_pages; i++) {
-        page[i].back = (uint8_t)i;
+        /* relaxed: the hand-over of a block orders it before its first use. */
+        atomic_store_explicit(&page[i].back, (uint8_t)i, memory_order_relaxed);
     }
     memset(page->free, 0xff, page->words * sizeof(uint64_t));
     if (page->slots % 64 != 0) {

@@ -72,7 +72,7 @@ struct hak_page {
     uint32_t span_pages;                     /* [owner, const while open] */
     uint16_t slots;                          /* [owner, const while open] */
     uint8_t bin_idx;                         /* [owner, const while open] */
-    uint8_t back;                            /* [const while open] pages to the span's first */
+    _Atomic(uint8_t) back;                   /* [owner, atomic for reports] pages to the first */
     _Atomic(uint64_t) remote_inline;         /* [any, atomic] the bitmap of up to 64 slots */
 
     HAK_CACHE_ALIGNED
@@ -105,7 +105,8 @@ static inline struct hak_page *hak_page_at(size_t page_idx)
 static inline struct hak_page *hak_page_of(const void *address)
 {
     struct hak_page *page = hak_page_at(hak_region_page_idx(address));
-    return page - page->back;
+    /* relaxed: constant while a block of the page lives. */
+    return page - atomic_load_explicit(&page->back, memory_order_relaxed);
 }
 
 static inline size_t hak_page_idx(const struct hak_page *page)

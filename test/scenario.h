@@ -13,9 +13,6 @@
 
 #include "support.h"
 
-#include <sched.h>
-#include <stdatomic.h>
-
 /* Runs body(argument) in a child, which must end well. */
 static inline void scenario_run(void (*body)(void *), void *argument)
 {
@@ -48,40 +45,11 @@ struct scenario_thread {
     unsigned index;
 };
 
-/* Where a thread was interrupted, others go on. */
-static inline void scenario_interrupted(int signal_number)
-{
-    const struct timespec moment = {0, 1000};
-    int saved = errno;
-    (void)signal_number;
-    (void)nanosleep(&moment, NULL);
-    errno = saved;
-}
-
-/*
- * Interrupts the calling thread every now and then, between any two instructions: so races show on
- * few processors too, and on busy ones. Not under ASan and TSan, which put signals off.
- */
-static inline void scenario_interrupt(timer_t *timer, unsigned index)
-{
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1};
-    struct itimerspec interval = {.it_interval = {0, 70000 + 7000 * (long)index}};
-    interval.it_value = interval.it_interval;
-    event._sigev_un._tid = gettid();
-    SUPPORT_REQUIRE(timer_create(CLOCK_MONOTONIC, &event, timer) == 0);
-    SUPPORT_REQUIRE(timer_settime(*timer, 0, &interval, NULL) == 0);
-}
-
 static inline void *scenario_thread_run(void *argument)
 {
     struct scenario_thread *thread = argument;
-    timer_t timer;
     pthread_barrier_wait(thread->start);
-    if (!SUPPORT_SHADOWED)
-        scenario_interrupt(&timer, thread->index);
     thread->body(thread->index, thread->argument);
-    if (!SUPPORT_SHADOWED)
-        SUPPORT_REQUIRE(timer_delete(timer) == 0);
     return NULL;
 }
 
@@ -92,7 +60,6 @@ static inline void scenario_threads(unsigned count, void (*body)(unsigned, void 
     pthread_barrier_t start;
     SUPPORT_REQUIRE(count <= SCENARIO_THREADS_MAX);
     SUPPORT_REQUIRE(pthread_barrier_init(&start, NULL, count) == 0);
-    signal(SIGUSR1, scenario_interrupted);
     for (unsigned i = 0; i < count; i++) {
         threads[i] = (struct scenario_thread){
             .start = &start, .body = body, .argument = argument, .index = i};
@@ -102,20 +69,6 @@ static inline void scenario_threads(unsigned count, void (*body)(unsigned, void 
     for (unsigned i = 0; i < count; i++)
         SUPPORT_REQUIRE(pthread_join(threads[i].thread, NULL) == 0);
     pthread_barrier_destroy(&start);
-}
-
-/* Where threads wait for each other again and again, so that what they do next is done at once. */
-struct scenario_meeting {
-    _Atomic(size_t) arrived;
-};
-
-static inline void scenario_meet(struct scenario_meeting *meeting, unsigned threads)
-{
-    size_t mine = atomic_fetch_add(&meeting->arrived, 1);
-    for (unsigned spins = 0; atomic_load(&meeting->arrived) < (mine / threads + 1) * threads;) {
-        if (++spins % 1000 == 0)
-            sched_yield();
-    }
 }
 
 #endif

@@ -244,31 +244,6 @@ static void region__large_tag_cleared__once_only(void **state)
     assert_int_equal(hak_region_tag(4), tag_of(1));
 }
 
-#define CLEARED 20000
-
-static _Atomic(size_t) clears_won;
-static struct scenario_meeting meeting;
-
-static void clear_all(unsigned index, void *unused)
-{
-    (void)index;
-    (void)unused;
-    for (size_t page = 0; page < CLEARED; page++) {
-        scenario_meet(&meeting, 2);
-        if (hak_region_clear_large(page))
-            atomic_fetch_add(&clears_won, 1);
-    }
-}
-
-static void region__2_threads_clear_one_large_tag__one_wins(void **state)
-{
-    (void)state;
-    table_renew(BASE, CLEARED);
-    hak_region_set(0, CLEARED, HAK_TAG_LARGE);
-    scenario_threads(2, clear_all, NULL);
-    assert_int_equal(atomic_load(&clears_won), CLEARED);
-}
-
 static void region__tag_that_cannot_be__is_not_valid(void **state)
 {
     const uintptr_t bad[] = {2, HAK_TAG_BINS - 1, HAK_TAG_BINS + 4, UINTPTR_MAX};
@@ -299,7 +274,6 @@ int main(void)
         cmocka_unit_test(region__grow_to_less__does_not_shrink),
         cmocka_unit_test(region__8_threads_grow__settles_at_the_largest),
         cmocka_unit_test(region__large_tag_cleared__once_only),
-        cmocka_unit_test(region__2_threads_clear_one_large_tag__one_wins),
         cmocka_unit_test(region__tag_that_cannot_be__is_not_valid),
     };
     os_page_bytes = (size_t)sysconf(_SC_PAGESIZE);

@@ -1,6 +1,5 @@
 /*
- * Page slots of segments under threads: a shadow of who owns which slot proves that none is handed
- * out twice and none is lost.
+ * Page slots of segments under threads: none is handed out twice and none is lost.
  *
  * ctest: labels=quick timeout=120 core=fake
  */
@@ -8,71 +7,12 @@
 #include "segment/segment.h"
 
 #include "scenario.h"
-
-#include <stdatomic.h>
+#include "shadow.h"
 
 #define THREADS 8
-#define SEGMENTS_MAX 20000
-
-static _Atomic(uint8_t) owners[SEGMENTS_MAX * HAK_SEGMENT_PAGES]; /* 0: nobody */
-static _Atomic(bool) stop_now;
-
-static void shadow_take(unsigned index, size_t page, size_t count)
-{
-    for (size_t i = page; i < page + count; i++) {
-        uint8_t owner = atomic_exchange(&owners[i], (uint8_t)(index + 1));
-        if (owner != 0)
-            dprintf(STDERR_FILENO, "slot %zu was handed out twice\n", i);
-        SUPPORT_REQUIRE(owner == 0);
-    }
-}
-
-static void shadow_release(unsigned index, size_t page, size_t count, bool dirty)
-{
-    for (size_t i = page; i < page + count; i++)
-        SUPPORT_REQUIRE(atomic_exchange(&owners[i], 0) == index + 1);
-    hak_pages_release(page, count, dirty);
-}
-
-/* What the words say is what the shadow says. */
-static void shadow_compare(void)
-{
-    for (size_t i = 0; i < hak_arena_end(); i++) {
-        enum hak_pool pool;
-        uint32_t taken = hak_segment_taken(i, &pool);
-        for (size_t slot = 0; slot < HAK_SEGMENT_PAGES; slot++)
-            SUPPORT_REQUIRE((atomic_load(&owners[i * HAK_SEGMENT_PAGES + slot]) != 0) ==
-                            ((taken >> slot & 1) != 0));
-    }
-    SUPPORT_REQUIRE(hak_segment_is_valid());
-}
-
-struct run {
-    size_t page, count;
-    enum hak_pool pool;
-};
-
 #define RUNS 64
 
-static void run_claim(struct run *run, unsigned index, uint64_t *seed)
-{
-    run->pool = (enum hak_pool)(HAK_POOL_TINY + support_random(seed) % 4);
-    if (run->pool == HAK_POOL_LARGE && support_random(seed) % 4 == 0) {
-        run->count = 1 + support_random(seed) % 200;
-        run->page = hak_pages_claim_long(run->count, (size_t)1 << support_random(seed) % 3);
-    } else {
-        run->count = 1 + support_random(seed) % (support_random(seed) % 2 == 0 ? 4 : 32);
-        run->page = hak_pages_claim(run->pool, run->count, 1);
-    }
-    if (run->page == HAK_NO_PAGE)
-        run->count = 0;
-    shadow_take(index, run->page, run->count);
-    for (size_t i = 0; i < run->count; i++) { /* no other pool has slots there while we have */
-        enum hak_pool pool;
-        (void)hak_segment_taken((run->page + i) / HAK_SEGMENT_PAGES, &pool);
-        SUPPORT_REQUIRE(pool == run->pool);
-    }
-}
+static _Atomic(bool) stop_now;
 
 static void claim_and_release(unsigned index, void *unused)
 {
@@ -116,130 +56,6 @@ static void segment__8_threads_random_runs__no_slot_is_owned_twice(void **state)
     (void)state;
     for (size_t i = 0; i < SUPPORT_COUNT(segments); i++)
         scenario_run(race, &segments[i]);
-}
-
-/* ---- two at the same place at the same moment ----------------------------------------------- */
-
-static struct scenario_meeting meeting;
-
-/* One takes new segments; the other wants the slot at the end of the arena, as a large block does
- * that grows in place. */
-static void claim_at_the_end(unsigned index, void *unused)
-{
-    (void)unused;
-    for (size_t step = 0; hak_arena_end() < hak_arena.max_segments; step++) {
-        size_t page = hak_arena_end() * HAK_SEGMENT_PAGES;
-        if (index == 0) {
-            for (unsigned tries = 0; tries < 200; tries++) {
-                if (hak_pages_claim_at(page, 1)) {
-                    shadow_take(index, page, 1);
-                    break;
-                }
-            }
-            continue;
-        }
-        size_t count = step % 2 == 0 ? HAK_SEGMENT_PAGES : 2 * HAK_SEGMENT_PAGES;
-        page = step % 2 == 0 ? hak_pages_claim(HAK_POOL_MID, count, 1)
-                             : hak_pages_claim_long(count, 1);
-        if (page != HAK_NO_PAGE)
-            shadow_take(index, page, count);
-    }
-}
-
-static void race_at_the_end(void *unused)
-{
-    (void)unused;
-    scenario_arena(SEGMENTS_MAX);
-    scenario_threads(2, claim_at_the_end, NULL);
-    shadow_compare();
-}
-
-static void segment__runs_grow_where_others_take_new_ones__no_slot_is_owned_twice(void **state)
-{
-    (void)state;
-    for (unsigned round = 0; round < (SUPPORT_SHADOWED ? 2 : 10); round++)
-        scenario_run(race_at_the_end, NULL);
-}
-
-static size_t free_slot; /* [thread 1, between meetings] */
-
-static void spin(unsigned turns)
-{
-    for (volatile unsigned i = 0; i < turns; i++)
-        ;
-}
-
-/* All slots are taken but one: one thread takes that while the other gives another one back. */
-static void fill_and_make_room(unsigned index, void *unused)
-{
-    uint64_t seed = index;
-    (void)unused;
-    for (size_t step = 0; step < (SUPPORT_SHADOWED ? 5000 : 50000); step++) {
-        scenario_meet(&meeting, 2);
-        size_t other = (free_slot + 1) % HAK_SEGMENT_PAGES;
-        spin(support_random(&seed) % 32);
-        if (index == 0) {
-            hak_pages_release(other, 1, false);
-            scenario_meet(&meeting, 2);
-            continue;
-        }
-        size_t page = hak_pages_claim(HAK_POOL_TINY, 1, 1);
-        scenario_meet(&meeting, 2);
-        SUPPORT_REQUIRE(page == free_slot || page == other);
-        free_slot = page == free_slot ? other : free_slot;
-        SUPPORT_REQUIRE(hak_segment_is_valid()); /* the room that is left is to be found */
-    }
-}
-
-static void race_for_room(void *unused)
-{
-    (void)unused;
-    scenario_arena(4);
-    for (size_t i = 0; i < 4 * HAK_SEGMENT_PAGES; i++)
-        SUPPORT_REQUIRE(hak_pages_claim(HAK_POOL_TINY, 1, 1) == i);
-    hak_pages_release(free_slot, 1, false);
-    scenario_threads(2, fill_and_make_room, NULL);
-}
-
-static void segment__last_slot_taken_while_one_is_released__room_is_found(void **state)
-{
-    (void)state;
-    scenario_run(race_for_room, NULL);
-}
-
-/* A slot becomes free while the purge finds that there is nothing more. */
-static void release_and_purge(unsigned index, void *unused)
-{
-    uint64_t seed = index;
-    (void)unused;
-    for (size_t step = 0; step < (SUPPORT_SHADOWED ? 5000 : 50000); step++) {
-        scenario_meet(&meeting, 2);
-        spin(support_random(&seed) % 32);
-        if (index == 0) {
-            hak_pages_release(5, 1, true);
-            scenario_meet(&meeting, 2);
-            continue;
-        }
-        hak_segment_purge(0, true);
-        scenario_meet(&meeting, 2);
-        hak_purge_all();
-        SUPPORT_REQUIRE(hak_dirty_bytes() == 0); /* what became free is found by the next one */
-        SUPPORT_REQUIRE(hak_pages_claim(HAK_POOL_TINY, 1, 1) == 5);
-    }
-}
-
-static void race_to_purge(void *unused)
-{
-    (void)unused;
-    scenario_arena(64);
-    SUPPORT_REQUIRE(hak_pages_claim(HAK_POOL_TINY, 32, 1) == 0);
-    scenario_threads(2, release_and_purge, NULL);
-}
-
-static void segment__slot_released_while_others_are_purged__is_purged_next(void **state)
-{
-    (void)state;
-    scenario_run(race_to_purge, NULL);
 }
 
 /* Room that others make is found: threads that wait for it come to an end. */
@@ -347,16 +163,13 @@ static void segment__purge_while_slots_are_used__takes_free_memory_only(void **s
     (void)state;
     for (unsigned round = 0; round < (SUPPORT_SHADOWED ? 1 : 5); round++)
         scenario_run(race_with_purge, NULL);
-    scenario_run(race_with_purge, owners); /* each purge fails */
+    scenario_run(race_with_purge, &stop_now); /* each purge fails */
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(segment__8_threads_random_runs__no_slot_is_owned_twice),
-        cmocka_unit_test(segment__runs_grow_where_others_take_new_ones__no_slot_is_owned_twice),
-        cmocka_unit_test(segment__last_slot_taken_while_one_is_released__room_is_found),
-        cmocka_unit_test(segment__slot_released_while_others_are_purged__is_purged_next),
         cmocka_unit_test(segment__as_many_slots_as_threads__everybody_gets_one),
         cmocka_unit_test(segment__purge_while_slots_are_used__takes_free_memory_only),
     };

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=90
+# ctest: labels=real timeout=180
 #
 # bash: a thousand forked subshells, a hundred programs, and data that grows in the shell itself.
 # shellcheck source-path=SCRIPTDIR source=common.bash

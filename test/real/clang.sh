@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=300
+# ctest: labels=real timeout=600
 #
 # clang++ -O2 on a large file of templates: object file and executable are equal byte for byte.
 # shellcheck source-path=SCRIPTDIR source=common.bash

@@ -62,7 +62,7 @@ leave() {
             kill -0 "$pid" 2>/dev/null || break
             sleep 0.1
         done
-        kill -KILL "$pid" 2>/dev/null
+        ! kill -0 "$pid" 2>/dev/null || kill -KILL "$pid"
         wait "$pid" 2>/dev/null
     done
     if [[ ${HAKMEM_REAL_KEEP:-0} == 1 ]]; then

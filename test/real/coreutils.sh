@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=180
+# ctest: labels=real timeout=300
 #
 # ls, find, tar, awk and sort: pipelines all of whose programs are on the library.
 # shellcheck source-path=SCRIPTDIR source=common.bash

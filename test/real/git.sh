@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=120
+# ctest: labels=real timeout=240
 #
 # git: a repository of some thousand objects is made, cloned, collected, checked and read.
 # shellcheck source-path=SCRIPTDIR source=common.bash

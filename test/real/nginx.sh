@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=120
+# ctest: labels=real timeout=240
 #
 # nginx under load: static, compressed, rewritten and proxied files, with a change of workers in
 # between. What is fetched is equal byte for byte, no request fails.

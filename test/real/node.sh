@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=120
+# ctest: labels=real timeout=300
 #
 # node: worker threads that come and go, pass and share buffers, and use the thread pool.
 # shellcheck source-path=SCRIPTDIR source=common.bash

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=90
+# ctest: labels=real timeout=180
 #
 # openssl: speed in two processes (well-formed results), digests, ciphers and keys (equal ones).
 # shellcheck source-path=SCRIPTDIR source=common.bash

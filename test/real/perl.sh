@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=120
+# ctest: labels=real timeout=240
 #
 # perl: strings, hashes, sorting, regular expressions, interpreter threads and forks.
 # shellcheck source-path=SCRIPTDIR source=common.bash

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=240
+# ctest: labels=real timeout=400
 #
 # PostgreSQL: initdb, the server and its children, pgbench and queries. The tables of a fixed load
 # and the answers are equal; no process of the server is lost.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=300
+# ctest: labels=real timeout=600
 #
 # Debian's python3 runs its own tests of json, threading and subprocess with every object on
 # malloc. What passes plainly passes with the library; what fails plainly is not held against it.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=180
+# ctest: labels=real timeout=300
 #
 # redis-server under redis-benchmark, then a fixed load: the digest of all data, the answers and
 # the data read back from a dump are equal.
@@ -70,7 +70,7 @@ for variant in plain preload; do
         --io-threads-do-reads yes
     wait_for_server "${ask[@]}" ping
     server_is_on_library "$server_pid"
-    run "$variant" benchmark redis-benchmark -h 127.0.0.1 -p "$port" --csv -c 30 -n 10000 -P 8 \
+    run "$variant" benchmark redis-benchmark -h 127.0.0.1 -p "$port" --csv -c 30 -n 3000 -P 8 \
         -r 5000 -d 200
     run "$variant" flush "${ask[@]}" flushall
     run "$variant" load "${ask[@]}"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=180
+# ctest: labels=real timeout=300
 #
 # sqlite3: a million rows, indices, updates, deletions, VACUUM. Answers and the database file are
 # equal.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=120
+# ctest: labels=real timeout=240
 #
 # stress-ng's malloc stressor, verified; once more with threads that share blocks.
 # shellcheck source-path=SCRIPTDIR source=common.bash

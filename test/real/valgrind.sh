@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=120
+# ctest: labels=real timeout=300
 #
 # valgrind starts programs on the library, and finds no error, in three ways: as a mere emulator;
 # memcheck on the library's own code; memcheck with its usual replacement of the malloc family,

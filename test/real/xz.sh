@@ -1,5 +1,5 @@
 #!/bin/bash
-# ctest: labels=real timeout=240
+# ctest: labels=real timeout=400
 #
 # xz with two threads: 64 MiB compressed and decompressed.
 # shellcheck source-path=SCRIPTDIR source=common.bash
