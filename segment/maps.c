@@ -52,11 +52,11 @@ void hak_hint_raise(enum hak_pool pool, size_t count, uint32_t old, size_t segme
 }
 
 /* Whether the search that has just failed should look everywhere before the arena grows. */
-bool hak_hint_forget(enum hak_pool pool, size_t count)
+bool hak_hint_forget(enum hak_pool pool, size_t count, bool now)
 {
     /* relaxed: a counter that spreads the work. */
-    if (atomic_fetch_add_explicit(&growths, 1, memory_order_relaxed) % HINT_PATIENCE != 0 ||
-        hak_hint_of(pool, count) == 0) {
+    uint32_t turn = atomic_fetch_add_explicit(&growths, 1, memory_order_relaxed);
+    if (hak_hint_of(pool, count) == 0 || (!now && turn % HINT_PATIENCE != 0)) {
         return false;
     }
     /* relaxed: a hint. */

@@ -61,7 +61,8 @@ void hak_hints_lower(enum hak_pool pool, size_t segment_idx);
 /* A search from `old`, as hak_hint_of() gave it, found nothing before `segment_idx`. */
 void hak_hint_raise(enum hak_pool pool, size_t count, uint32_t old, size_t segment_idx);
 
-/* Whether a search that has just failed should look everywhere before the arena grows. */
-bool hak_hint_forget(enum hak_pool pool, size_t count);
+/* Whether a search that has just failed should look everywhere: before the arena grows, every so
+ * often; `now`, where it cannot. */
+bool hak_hint_forget(enum hak_pool pool, size_t count, bool now);
 
 #endif

@@ -183,10 +183,16 @@ size_t hak_pages_claim(enum hak_pool pool, size_t count, size_t align)
     HAK_ASSERT(count >= 1 && count <= HAK_SEGMENT_PAGES && align <= HAK_SEGMENT_PAGES);
     struct claim claim = {pool, count, align, false};
     size_t page_idx = claim_anywhere(claim);
-    if (page_idx == HAK_NO_PAGE && hak_hint_forget(pool, count)) {
+    if (page_idx == HAK_NO_PAGE && hak_hint_forget(pool, count, false)) {
         page_idx = claim_anywhere(claim);
     }
-    return page_idx != HAK_NO_PAGE ? page_idx : claim_from_arena(&claim);
+    if (page_idx == HAK_NO_PAGE) {
+        page_idx = claim_from_arena(&claim);
+    }
+    if (page_idx == HAK_NO_PAGE && hak_hint_forget(pool, count, true)) {
+        page_idx = claim_anywhere(claim); /* there is no more: what is free must be found */
+    }
+    return page_idx;
 }
 
 static void release_in_segment(size_t segment_idx, uint32_t run, bool dirty)
@@ -305,14 +311,16 @@ size_t hak_pages_claim_long(size_t count, size_t align_segments)
 {
     size_t segments = (count + HAK_SEGMENT_PAGES - 1) / HAK_SEGMENT_PAGES;
     size_t start = claim_long_from_map(count, segments, align_segments);
-    if (start == HAK_NO_SEGMENT && hak_hint_forget(HAK_POOL_FREE, segments)) {
+    if (start == HAK_NO_SEGMENT && hak_hint_forget(HAK_POOL_FREE, segments, false)) {
         start = claim_long_from_map(count, segments, align_segments);
     }
     while (start == HAK_NO_SEGMENT) {
         size_t skipped;
         size_t taken = hak_arena_take(segments, align_segments, &skipped);
         if (taken == HAK_NO_SEGMENT) {
-            return HAK_NO_PAGE;
+            (void)hak_hint_forget(HAK_POOL_FREE, segments, true);
+            start = claim_long_from_map(count, segments, align_segments);
+            return start == HAK_NO_SEGMENT ? HAK_NO_PAGE : start * HAK_SEGMENT_PAGES;
         }
         segments_publish(taken - skipped, skipped + segments);
         /* Somebody else may be faster on one of them: then others. */
@@ -384,21 +392,19 @@ static uint32_t slots_purge(size_t segment_idx, uint32_t slots, bool *lost)
     return done;
 }
 
-/* What is dirty and free now is aged from here on; the map's bit goes when there is nothing. */
+/* What is dirty and free now is aged from here on; the map's bit goes when there is nothing. The
+ * bit is cleared first: a release that we do not see then sets it after us. */
 static void segment_age(size_t segment_idx)
 {
     struct hak_segment *segment = &hak_arena.segments[segment_idx];
-    for (int look = 0; look < 2; look++) {
-        uint32_t taken = hak_word_taken(hak_segment_word(segment_idx));
-        /* seq_cst: read after the bit was cleared, so that a release in between is seen. */
-        uint32_t left = atomic_load_explicit(&segment->dirty, memory_order_seq_cst) & ~taken;
-        /* relaxed: hints of the purge alone. */
-        atomic_store_explicit(&segment->aged, left, memory_order_relaxed);
-        if (left != 0) {
-            hak_map_set(HAK_MAP_DIRTY, segment_idx);
-            return;
-        }
-        hak_map_clear(HAK_MAP_DIRTY, segment_idx);
+    hak_map_clear(HAK_MAP_DIRTY, segment_idx);
+    uint32_t taken = hak_word_taken(hak_segment_word(segment_idx));
+    /* seq_cst: read after the bit was cleared and after the word. */
+    uint32_t left = atomic_load_explicit(&segment->dirty, memory_order_seq_cst) & ~taken;
+    /* relaxed: hints of the purge alone. */
+    atomic_store_explicit(&segment->aged, left, memory_order_relaxed);
+    if (left != 0) {
+        hak_map_set(HAK_MAP_DIRTY, segment_idx);
     }
 }
 

@@ -51,6 +51,16 @@ struct run {
     enum hak_pool pool;
 };
 
+/* A run's slots are in segments of its pool as long as it is held. */
+static inline void run_check(const struct run *run)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        enum hak_pool pool;
+        (void)hak_segment_taken((run->page + i) / HAK_SEGMENT_PAGES, &pool);
+        SUPPORT_REQUIRE(pool == run->pool);
+    }
+}
+
 static inline void run_claim(struct run *run, unsigned index, uint64_t *seed)
 {
     run->pool = (enum hak_pool)(HAK_POOL_TINY + support_random(seed) % 4);
@@ -64,11 +74,7 @@ static inline void run_claim(struct run *run, unsigned index, uint64_t *seed)
     if (run->page == HAK_NO_PAGE)
         run->count = 0;
     shadow_take(index, run->page, run->count);
-    for (size_t i = 0; i < run->count; i++) { /* no other pool has slots there while we have */
-        enum hak_pool pool;
-        (void)hak_segment_taken((run->page + i) / HAK_SEGMENT_PAGES, &pool);
-        SUPPORT_REQUIRE(pool == run->pool);
-    }
+    run_check(run);
 }
 
 #endif

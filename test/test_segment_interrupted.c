@@ -52,7 +52,8 @@ static bool step_operation(void)
 
 static void step_interruption(void)
 {
-    run_step(1);
+    for (size_t steps = 1 + support_random(&seed) % 6; steps > 0; steps--)
+        run_step(1);
     if (support_random(&seed) % 8 == 0)
         hak_segment_purge(support_random(&seed) % hak_arena_end(), true);
 }
@@ -61,14 +62,17 @@ static void check_steps(void)
 {
     static size_t checks;
     SUPPORT_REQUIRE(hak_segment_is_valid());
+    for (size_t i = 0; i < RUNS; i++) {
+        run_check(&runs_of[0][i]);
+        run_check(&runs_of[1][i]);
+    }
     if (++checks % 1024 == 0)
         shadow_compare();
 }
 
-static void interrupt_steps(void *unused)
+static void interrupt_steps(void *argument)
 {
-    (void)unused;
-    scenario_arena(40);
+    scenario_arena(*(const size_t *)argument);
     run_step(0);
     interrupt_run(step_operation, step_interruption, check_steps);
     shadow_compare();
@@ -110,23 +114,30 @@ static void interrupt_at_the_end(void *unused)
     shadow_compare();
 }
 
-/* A slot comes and goes, and with it the room in its segment, or the dirty memory. */
-static size_t toggled, held;
+/* A slot, or a whole segment, comes and goes, and with it the room there or the dirty memory. */
+static size_t unit_slots;
 static bool leaves_dirty;
+static size_t toggled, held; /* HAK_NO_PAGE: is free */
+
+static size_t unit_claim(void)
+{
+    return unit_slots == 1 ? hak_pages_claim(HAK_POOL_TINY, 1, 1)
+                           : hak_pages_claim_long(unit_slots, 1);
+}
 
 static void toggle_interruption(void)
 {
     if (toggled == HAK_NO_PAGE) {
-        toggled = hak_pages_claim(HAK_POOL_TINY, 1, 1);
+        toggled = unit_claim();
     } else {
-        hak_pages_release(toggled, 1, leaves_dirty);
+        hak_pages_release(toggled, unit_slots, leaves_dirty);
         toggled = HAK_NO_PAGE;
     }
 }
 
 static bool room_operation(void)
 {
-    held = hak_pages_claim(HAK_POOL_TINY, 1, 1);
+    held = unit_claim();
     return true;
 }
 
@@ -134,15 +145,20 @@ static bool room_operation(void)
 static void check_room(void)
 {
     SUPPORT_REQUIRE(hak_segment_is_valid());
-    size_t holders = (held != HAK_NO_PAGE) + (toggled != HAK_NO_PAGE);
-    SUPPORT_REQUIRE(hak_taken_bytes() == (4 * HAK_SEGMENT_PAGES - 2 + holders) * HAK_PAGE_BYTES);
-    if (holders < 2) {
-        size_t page = hak_pages_claim(HAK_POOL_TINY, 1, 1);
+    size_t free_units = (held == HAK_NO_PAGE) + (toggled == HAK_NO_PAGE);
+    SUPPORT_REQUIRE(hak_taken_bytes() ==
+                    (4 * HAK_SEGMENT_PAGES - free_units * unit_slots) * HAK_PAGE_BYTES);
+    if (free_units > 0) {
+        size_t page = unit_claim();
         SUPPORT_REQUIRE(page != HAK_NO_PAGE);
-        hak_pages_release(page, 1, leaves_dirty);
+        hak_pages_release(page, unit_slots, leaves_dirty);
     }
     if (held != HAK_NO_PAGE)
-        hak_pages_release(held, 1, leaves_dirty);
+        hak_pages_release(held, unit_slots, leaves_dirty);
+    if (toggled != HAK_NO_PAGE) { /* so that a search begins at the front again */
+        hak_pages_release(toggled, unit_slots, leaves_dirty);
+        toggled = unit_claim();
+    }
 }
 
 static bool purge_operation(void)
@@ -158,56 +174,60 @@ static void check_purge(void)
     SUPPORT_REQUIRE(hak_dirty_bytes() == 0);
 }
 
-/* All slots are taken but those at `first` and `second`; the second comes and goes. */
-static void take_all_but(size_t first, size_t second)
+/* What comes and goes: `second`, while `first` is claimed and released. All else is taken. */
+struct places {
+    size_t unit_slots, first, second;
+    bool leaves_dirty;
+};
+
+static void take_all_but(const struct places *places)
 {
     scenario_arena(4);
-    for (size_t i = 0; i < 4 * HAK_SEGMENT_PAGES; i++)
-        SUPPORT_REQUIRE(hak_pages_claim(HAK_POOL_TINY, 1, 1) == i);
-    hak_pages_release(first, 1, false);
-    toggled = second;
+    unit_slots = places->unit_slots;
+    leaves_dirty = places->leaves_dirty;
+    for (size_t page = 0; page < 4 * HAK_SEGMENT_PAGES; page += unit_slots)
+        SUPPORT_REQUIRE(unit_claim() == page);
+    hak_pages_release(places->first, unit_slots, false);
+    toggled = places->second;
 }
 
-static void interrupt_claims(void *unused)
+static void interrupt_claims(void *places)
 {
-    (void)unused;
-    take_all_but(7, 5); /* in one segment */
+    take_all_but(places);
     interrupt_run(room_operation, toggle_interruption, check_room);
 }
 
-static void interrupt_claims_above(void *argument)
+static void interrupt_purges(void *places)
 {
-    leaves_dirty = argument != NULL;
-    take_all_but(70, 5); /* there is room again before where the search is */
-    interrupt_run(room_operation, toggle_interruption, check_room);
-}
-
-static void interrupt_purges(void *unused)
-{
-    (void)unused;
-    leaves_dirty = true;
-    take_all_but(70, 5);
+    take_all_but(places);
     interrupt_run(purge_operation, toggle_interruption, check_purge);
 }
 
 static void segment__claim_interrupted_by_a_release__room_is_found(void **state)
 {
+    struct places rows[] = {
+        {1, 7, 5, false},                    /* in one segment */
+        {1, 7, 5, true},  {1, 70, 5, false}, /* there is room again before where the search is */
+        {1, 70, 5, true}, {32, 64, 0, false}, {32, 64, 0, true},
+    };
     (void)state;
-    run_interrupted(interrupt_claims, NULL);
-    run_interrupted(interrupt_claims_above, NULL);
-    run_interrupted(interrupt_claims_above, &leaves_dirty);
+    for (size_t i = 0; i < SUPPORT_COUNT(rows); i++)
+        run_interrupted(interrupt_claims, &rows[i]);
 }
 
 static void segment__purge_interrupted_by_a_release__next_one_finds_it(void **state)
 {
+    struct places places = {1, 70, 5, true};
     (void)state;
-    run_interrupted(interrupt_purges, NULL);
+    run_interrupted(interrupt_purges, &places);
 }
 
 static void segment__claims_interrupted_by_others__no_slot_is_owned_twice(void **state)
 {
     (void)state;
-    run_interrupted(interrupt_steps, NULL);
+    size_t segments[] = {6, 40}; /* too few, and enough */
+    for (size_t i = 0; i < SUPPORT_COUNT(segments); i++)
+        run_interrupted(interrupt_steps, &segments[i]);
 }
 
 static void segment__new_segments_interrupted_by_growth__no_slot_is_owned_twice(void **state)

@@ -30,6 +30,7 @@ static void claim_and_release(unsigned index, void *unused)
             run->count += more;
         } else {
             size_t part = support_random(&seed) % 4 == 0 ? (run->count + 1) / 2 : run->count;
+            run_check(run);
             run->count -= part;
             shadow_release(index, run->page + run->count, part, support_random(&seed) % 2 == 0);
         }
