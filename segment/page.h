@@ -182,7 +182,6 @@ uint32_t hak_page_collect(struct hak_page *page);
  * after that: true when this brought slots. PENDING stays. [owner] */
 bool hak_page_set_full(struct hak_page *page);
 void hak_page_clear_full(struct hak_page *page);
-
 /* For a page from the owner's list, once its link was read: clears FULL and PENDING. [owner] */
 void hak_page_clear_pending(struct hak_page *page);
 
