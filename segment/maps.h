@@ -34,7 +34,7 @@ static inline enum hak_pool hak_word_pool(uint64_t word)
 static inline uint64_t hak_segment_word(size_t segment_idx)
 {
     /* seq_cst: a bit of a map is cleared first and the word read again after that; see
-     * hak_hak_map_clear(). */
+     * hak_map_clear(). */
     return atomic_load_explicit(&hak_arena.segments[segment_idx].word, memory_order_seq_cst);
 }
 
