@@ -1,7 +1,7 @@
 /*
  * malloc: the fast paths. Start reading here.
  *
- *   malloc   size → bin → its first block                  front/malloc.c   hak_malloc
+ *   malloc   size → bin → the block on top                 front/malloc.c   hak_malloc
  *              empty  → blocks of a page's bitmap          front/refill.c   hak_heap_refill
  *              no page → a page of a segment               front/shelf.c    hak_shelf_page
  *                                                          segment/segment.c hak_pages_claim
@@ -25,16 +25,11 @@
 #include "hakmem.h"
 #include "segment/large.h"
 
-/* Takes the bin's first block. There is one. */
-static inline void *bin_pop(struct hak_bin *bin)
+/* Takes the block on top. There is one. */
+static inline void *bin_pop(struct hak_bin *bin, void **top)
 {
-    void **top = bin->top;
-    void *block = bin->first;
-    void *next = top[-1];
-    /* The compiler forgets what `top` was, and decrements it in memory: an instruction less. */
-    __asm__("" : "+m"(bin->top));
-    bin->top--;
-    bin->first = next;
+    void *block = top[-1];
+    bin->top = top - 1;
     hak_layout_mark(block, bin);
     return block;
 }
@@ -42,9 +37,8 @@ static inline void *bin_pop(struct hak_bin *bin)
 /* Puts a block on top. There is room. */
 static inline void bin_push(struct hak_bin *bin, void **top, void *block)
 {
-    top[1] = block;
+    *top = block;
     bin->top = top + 1;
-    bin->first = block;
 }
 
 static void *out_of_memory(void)
@@ -91,10 +85,11 @@ static HAK_NOINLINE void *malloc_small_slow(size_t size)
 void *hak_take_bin(size_t bin_idx)
 {
     struct hak_bin *bin = &hak_heap_self->bins[bin_idx];
-    if (HAK_UNLIKELY(bin->first == NULL)) {
+    void **top = bin->top;
+    if (HAK_UNLIKELY(top == bin->base)) {
         return malloc_refill(bin_idx);
     }
-    return bin_pop(bin);
+    return bin_pop(bin, top);
 }
 
 static HAK_NOINLINE void *malloc_medium(size_t size)
@@ -117,16 +112,10 @@ void *hak_malloc(size_t size)
     char *bins = (char *)hak_heap_self;
     struct hak_bin *bin = (struct hak_bin *)(void *)(bins + slot_bytes * 2);
     void **top = bin->top;
-    void *block = bin->first;
-    if (HAK_UNLIKELY(block == NULL)) {
+    if (HAK_UNLIKELY(top == bin->base)) {
         return malloc_small_slow(size); /* the bin is empty */
     }
-    void *next = top[-1];
-    __asm__("" : "+m"(bin->top)); /* as in bin_pop() */
-    bin->top--;
-    bin->first = next;
-    hak_layout_mark(block, bin);
-    return block;
+    return bin_pop(bin, top);
 }
 
 /* A block of a bin: this heap's whose magazine is full, or another heap's. */
