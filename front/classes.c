@@ -11,7 +11,7 @@
 #define CAPACITY_MAX 1024
 #define SMALL_MAGAZINE_BYTES (64 * HAK_KIB)
 #define SMALLMID_MAGAZINE_BYTES (128 * HAK_KIB)
-#define MID_MAGAZINE_BYTES (256 * HAK_KIB)
+#define MID_MAGAZINE_BYTES (1024 * HAK_KIB)
 
 struct hak_class hak_classes[HAK_BINS];
 uint8_t hak_medium_bins[HAK_MEDIUM_MAX >> HAK_MEDIUM_SHIFT];

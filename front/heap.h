@@ -11,11 +11,21 @@
  *               IDLE         a thread has it and is in no slow path
  *               BUSY         its thread is in a slow path
  *               ORPHAN       its thread ended; the next one takes it as it is
- *               IDLE_HELD    another thread holds it for a moment: drains it, sweeps its pages;
- *               ORPHAN_HELD  the owner, if any, waits when it wants to enter a slow path
+ *               ORPHAN_HELD  another thread holds it for a moment: drains it, sweeps its pages
  *               FROZEN       after a fork: its thread or its holder is not in this process and may
  *                            have stood in the middle of an operation; its blocks live on, nobody
  *                            touches the heap
+ *
+ *           An IDLE heap may be held, too, by whoever sets `holder`; its owner waits then when it
+ *           wants to enter a slow path. Owners enter often and are held rarely, so they pay with a
+ *           store and a load, and the holder with a barrier on all CPUs (asymmetric Dekker):
+ *
+ *               owner                           holder
+ *               state = BUSY                    holder = 1 by CAS
+ *               read holder; 1: back to IDLE,   barrier on all CPUs
+ *               and wait                        read state; not IDLE: holder = 0, hands off
+ *
+ *           Whichever of the two stores came second sees the first one.
  */
 #ifndef HAK_HEAP_H
 #define HAK_HEAP_H
@@ -64,7 +74,6 @@ enum hak_heap_state {
     HAK_HEAP_IDLE,
     HAK_HEAP_BUSY,
     HAK_HEAP_ORPHAN,
-    HAK_HEAP_IDLE_HELD,
     HAK_HEAP_ORPHAN_HELD,
     HAK_HEAP_FROZEN,
 };
@@ -93,9 +102,11 @@ struct hak_heap {
     HAK_CACHE_ALIGNED
     _Atomic(struct hak_page *) pending; /* [any, atomic] pages with remote frees to collect */
     _Atomic(uint32_t) state;            /* [any, atomic] enum hak_heap_state */
+    _Atomic(uint32_t) holder;           /* [any, atomic] 1: the IDLE heap is held, or about to be */
     _Atomic(uint32_t) entries;          /* [owner, atomic for others] slow paths entered */
     _Atomic(size_t) page_count;         /* [holder, atomic for others] pages and spans owned */
     _Atomic(uint32_t) tick_entries;     /* [who does the tick, atomic] `entries` at the last one */
+    _Atomic(uint32_t) tended_entries;   /* [holder, atomic] `entries` when it was last tended */
 };
 
 _Static_assert(offsetof(struct hak_heap, shelves) < HAK_HEAP_ALIGN + 512, "hot fields come first");
@@ -145,7 +156,8 @@ struct hak_heap *hak_heap_first(void);
 uint32_t hak_heap_orphans(void);
 
 /* Holding an orphan, or an idle thread's heap, for a moment (thread.c). False: it is in use. */
-bool hak_heap_hold(struct hak_heap *heap, bool idle_too);
+bool hak_heap_hold_orphan(struct hak_heap *heap);
+bool hak_heap_hold_idle(struct hak_heap *heap);
 void hak_heap_let_go(struct hak_heap *heap);
 
 /* Somebody has put a page on an orphan's list: drains it, if nobody else does (thread.c). */

@@ -17,7 +17,7 @@
 #define NEAR_MISSES_TO_GROW 4
 #define BURST_ENTRIES 8
 /* All magazines of a heap together could not hold more than this. */
-#define HEAP_MAGAZINE_BYTES (2 * HAK_MIB)
+#define HEAP_MAGAZINE_BYTES (8 * HAK_MIB)
 
 /* Puts the bin's blocks into a magazine of `capacity` blocks. */
 static bool magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t capacity)

@@ -308,7 +308,7 @@ bool hak_shelf_adopt(struct hak_heap *heap, size_t bin_idx)
     for (size_t looked = 0; looked < ADOPT_HEAPS && at != NULL && adopted == 0; looked++) {
         /* relaxed: a hint; holding the heap decides. */
         if (atomic_load_explicit(&at->page_count, memory_order_relaxed) != 0 && at != heap &&
-            hak_heap_hold(at, false)) {
+            hak_heap_hold_orphan(at)) {
             adopted = pages_adopt(at, heap, bin_idx);
             hak_heap_let_go(at);
         }

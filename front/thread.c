@@ -71,10 +71,27 @@ static bool state_change(struct hak_heap *heap, uint32_t from, uint32_t to)
                                                    memory_order_relaxed);
 }
 
-bool hak_heap_hold(struct hak_heap *heap, bool idle_too)
+bool hak_heap_hold_orphan(struct hak_heap *heap)
 {
-    return state_change(heap, HAK_HEAP_ORPHAN, HAK_HEAP_ORPHAN_HELD) ||
-           (idle_too && state_change(heap, HAK_HEAP_IDLE, HAK_HEAP_IDLE_HELD));
+    return state_change(heap, HAK_HEAP_ORPHAN, HAK_HEAP_ORPHAN_HELD);
+}
+
+bool hak_heap_hold_idle(struct hak_heap *heap)
+{
+    uint32_t nobody = 0;
+    /* acquire: what an earlier holder did. */
+    if (state_of(heap) != HAK_HEAP_IDLE ||
+        !atomic_compare_exchange_strong_explicit(&heap->holder, &nobody, 1, memory_order_acquire,
+                                                 memory_order_relaxed)) {
+        return false;
+    }
+    /* acquire: pairs with the owner's last hak_heap_leave(). After the barrier: see heap.h. */
+    if (hak_os_barrier_all() &&
+        atomic_load_explicit(&heap->state, memory_order_acquire) == HAK_HEAP_IDLE) {
+        return true;
+    }
+    hak_heap_let_go(heap);
+    return false;
 }
 
 void hak_heap_let_go(struct hak_heap *heap)
@@ -82,7 +99,8 @@ void hak_heap_let_go(struct hak_heap *heap)
     if (state_change(heap, HAK_HEAP_ORPHAN_HELD, HAK_HEAP_ORPHAN)) {
         hak_heap_help(heap);
     } else {
-        (void)state_change(heap, HAK_HEAP_IDLE_HELD, HAK_HEAP_IDLE);
+        /* release: pairs with the owner's load in heap_try_enter(). */
+        atomic_store_explicit(&heap->holder, 0, memory_order_release);
     }
 }
 
@@ -203,18 +221,39 @@ static void heap_look_around(struct hak_heap *heap)
     }
 }
 
+/* From IDLE to BUSY, unless another thread holds the heap. */
+static bool heap_try_enter(struct hak_heap *heap)
+{
+    /* relaxed, and no fence: the order of this store and the next load is the holder's to see to,
+     * by its barrier; the compiler alone must keep it. */
+    atomic_store_explicit(&heap->state, HAK_HEAP_BUSY, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    /* acquire: pairs with hak_heap_let_go(). */
+    if (HAK_LIKELY(atomic_load_explicit(&heap->holder, memory_order_acquire) == 0)) {
+        return true;
+    }
+    /* release: pairs with the load in hak_heap_hold_idle(). */
+    atomic_store_explicit(&heap->state, HAK_HEAP_IDLE, memory_order_release);
+    return false;
+}
+
 struct hak_heap *hak_heap_enter(void)
 {
-    struct hak_heap *heap = hak_heap_self;
-    if (HAK_UNLIKELY(!hak_heap_is_real(heap))) {
-        return heap == ENDED ? heap_borrow() : heap_attach();
+    struct hak_heap *heap;
+    for (;; hak_os_yield()) { /* somebody sweeps it for us */
+        heap = hak_heap_self; /* another one in the child of a fork, by a signal handler */
+        if (HAK_UNLIKELY(!hak_heap_is_real(heap))) {
+            return heap == ENDED ? heap_borrow() : heap_attach();
+        }
+        if (HAK_UNLIKELY(heap->depth != 0)) {
+            heap->depth++;
+            return heap; /* from within: setting the key's value may allocate */
+        }
+        if (HAK_LIKELY(heap_try_enter(heap))) {
+            break;
+        }
     }
-    if (HAK_UNLIKELY(heap->depth++ != 0)) {
-        return heap; /* from within: setting the key's value may allocate */
-    }
-    while (HAK_UNLIKELY(!state_change(heap, HAK_HEAP_IDLE, HAK_HEAP_BUSY))) {
-        hak_os_yield(); /* somebody sweeps it for us */
-    }
+    heap->depth = 1;
     /* relaxed: one writer. */
     atomic_store_explicit(&heap->entries, hak_heap_entries(heap) + 1, memory_order_relaxed);
     heap_look_around(heap);
@@ -234,13 +273,15 @@ void hak_heap_leave(struct hak_heap *heap)
         hak_heap_let_go(heap);
         return;
     }
-    if (HAK_UNLIKELY(--heap->depth != 0)) {
+    if (HAK_UNLIKELY(heap->depth != 1)) {
+        heap->depth--;
         return;
     }
     if (HAK_UNLIKELY(heap->mend)) {
         heap->mend = false;
         hak_shelf_mend(heap);
     }
+    heap->depth = 0;
     /* release: whoever holds the heap next sees what this slow path did. */
     atomic_store_explicit(&heap->state, HAK_HEAP_IDLE, memory_order_release);
 }
@@ -272,13 +313,25 @@ void hak_thread_init(void)
 
 /* ---- heaps of other threads ---- */
 
+/* Whether all pages of a heap have been at rest since it was last tended. */
+static bool heap_is_tended(struct hak_heap *heap)
+{
+    /* relaxed: a note from one tending to the next, and a hint. */
+    return atomic_load_explicit(&heap->tended_entries, memory_order_relaxed) ==
+               hak_heap_entries(heap) + 1 &&
+           atomic_load_explicit(&heap->pending, memory_order_relaxed) == NULL;
+}
+
 /* Gives back what a heap holds whose thread is in no slow path; not its magazines, which the thread
  * uses without synchronisation. From here on its pages say so when blocks come back. */
 static void heap_tend(struct hak_heap *heap)
 {
-    if (hak_heap_hold(heap, true)) {
+    if (!heap_is_tended(heap) && hak_heap_hold_idle(heap)) {
         hak_shelf_drain(heap, true);
         hak_shelf_rest(heap);
+        /* relaxed: a note; one more than `entries`, which may be 0. */
+        atomic_store_explicit(&heap->tended_entries, hak_heap_entries(heap) + 1,
+                              memory_order_relaxed);
         hak_heap_let_go(heap);
     }
 }
@@ -303,7 +356,7 @@ size_t hak_heap_trim(void)
     /* relaxed: the flag that other threads obey in their next slow path. */
     (void)atomic_fetch_add_explicit(&trims, 1, memory_order_relaxed);
     for (struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
-        if (hak_heap_hold(at, false)) {
+        if (hak_heap_hold_orphan(at)) {
             hak_heap_release_all(at);
             hak_shelf_rest(at);
             hak_heap_let_go(at);
@@ -312,6 +365,13 @@ size_t hak_heap_trim(void)
         }
     }
     return hak_purge_all();
+}
+
+static bool stays_ours(const struct hak_heap *heap, const struct hak_heap *self)
+{
+    /* relaxed: the child has one thread. In a slow path, nobody but its owner works on a heap. */
+    return heap == self &&
+           (heap->depth != 0 || atomic_load_explicit(&heap->holder, memory_order_relaxed) == 0);
 }
 
 /*
@@ -327,10 +387,12 @@ void hak_heap_fork_child(void)
 {
     struct hak_heap *self = hak_heap_self;
     for (struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
-        bool own = at == self && state_of(at) != HAK_HEAP_IDLE_HELD;
-        if (!own && state_of(at) != HAK_HEAP_ORPHAN) {
+        if (!stays_ours(at, self) && state_of(at) != HAK_HEAP_ORPHAN) {
             /* relaxed: the child has one thread. */
             atomic_store_explicit(&at->state, HAK_HEAP_FROZEN, memory_order_relaxed);
+        } else {
+            /* relaxed: the same. Who set it is gone. */
+            atomic_store_explicit(&at->holder, 0, memory_order_relaxed);
         }
     }
     if (!hak_heap_is_real(self)) {

@@ -53,6 +53,11 @@ uint64_t hak_os_now_ms(void);
 size_t hak_os_physical_bytes(void);
 size_t hak_os_address_limit_bytes(void);
 
+/* A full memory barrier on every CPU that runs a thread of this process (membarrier(2),
+ * Linux 4.14): what this thread wrote before it, they see after it, and the other way round. False:
+ * none was made, the kernel or a sandbox refuses. */
+bool hak_os_barrier_all(void);
+
 /* Lets other threads run for some microseconds, of lower priority too. */
 void hak_os_yield(void);
 

@@ -8,11 +8,13 @@
 #include "segment/os_fake.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "segment/os.h"
@@ -45,8 +47,8 @@ static _Atomic(size_t) failures[HAK_FAKE_CALLS]; /* [any, atomic] */
 static _Atomic(size_t) mistakes;                 /* [any, atomic] */
 static _Atomic(uint64_t) clock_ms = 1000;        /* [any, atomic] */
 
-static const char *const call_names[HAK_FAKE_CALLS] = {"reserve", "commit", "purge",    "renew",
-                                                       "move",    "any",    "unreserve"};
+static const char *const call_names[HAK_FAKE_CALLS] = {"reserve", "commit",  "purge", "renew",
+                                                       "move",    "barrier", "any",   "unreserve"};
 
 /* ---- what the test says and asks ------------------------------------------------------------ */
 
@@ -336,6 +338,19 @@ size_t hak_os_physical_bytes(void)
 size_t hak_os_address_limit_bytes(void)
 {
     return kernel.address_limit_bytes;
+}
+
+/* The kernel's own, so that programs of several threads may run on this file. */
+bool hak_os_barrier_all(void)
+{
+    if (call_begin(HAK_FAKE_BARRIER)) {
+        return false;
+    }
+    int saved = errno;
+    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+    bool done = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+    errno = saved;
+    return done;
 }
 
 void hak_os_yield(void)

@@ -20,6 +20,7 @@ enum hak_fake_call {
     HAK_FAKE_PURGE,
     HAK_FAKE_RENEW,
     HAK_FAKE_MOVE,
+    HAK_FAKE_BARRIER,
     HAK_FAKE_ANY, /* all of the above, in the order in which they come */
     HAK_FAKE_UNRESERVE,
     HAK_FAKE_CALLS,

@@ -2,16 +2,18 @@
  * os on Linux: the only file of the library that calls the kernel for memory and time.
  *
  * System calls: mmap, munmap, mprotect, madvise, mremap, mincore, getrlimit (prlimit64), sysinfo,
- * write, clock_nanosleep; clock_gettime through the vDSO. Nothing else but what abort() does, for
- * those who write seccomp filters.
+ * write, membarrier, clock_nanosleep; clock_gettime through the vDSO. Nothing else but what abort()
+ * does, for those who write seccomp filters.
  */
 #include "segment/os.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
@@ -132,6 +134,18 @@ size_t hak_os_address_limit_bytes(void)
     bool known = getrlimit(RLIMIT_AS, &limit) == 0;
     errno = saved;
     return known && limit.rlim_cur != RLIM_INFINITY ? (size_t)limit.rlim_cur : SIZE_MAX;
+}
+
+bool hak_os_barrier_all(void)
+{
+    int saved = errno;
+    bool done = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+    if (!done && errno == EPERM) { /* the first one: the process must be registered for it */
+        done = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
+               syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+    }
+    errno = saved;
+    return done;
 }
 
 void hak_os_yield(void)
