@@ -53,6 +53,7 @@ struct hak_page_list {
 /* The pages behind a bin; see enum hak_list in page.h. */
 struct hak_shelf {
     struct hak_page_list lists[HAK_LISTS]; /* [holder] the head of PARTIAL is current */
+    _Atomic(uint32_t) resting;             /* [holder, atomic for others] pages on RESTING */
     uint32_t last_miss;                    /* [owner] the heap's entries at the last one */
     uint16_t capacity;                     /* [owner] of the magazine; 2^k, or 0 */
     uint8_t misses;                        /* [owner] that speak for growing */
@@ -85,7 +86,6 @@ struct hak_heap {
     size_t arena_pages;       /* [owner] pages known to have tags */
     _Atomic(uintptr_t) *tags; /* [const while owned] */
 
-    uint32_t adopt_skip;       /* [owner] heaps that the next search for orphans passes by */
     uint32_t seen_ticks;       /* [owner] of the purge clock, at the last tidying */
     uint32_t seen_trims;       /* [owner] of malloc_trim() calls, obeyed so far */
     uint32_t sweep_bin;        /* [owner] where the next sweep of partial pages goes on */
@@ -94,6 +94,9 @@ struct hak_heap {
     uint32_t depth;            /* [owner] slow paths inside each other; 0 outside of them */
     bool mend;                 /* [owner] forked in a slow path: see thread.c */
     struct hak_heap *next;     /* [const after it was published] all heaps ever made */
+    struct hak_heap *orphan_at; /* [owner] where the next search for orphans' pages goes on */
+    struct hak_heap *idle_at;   /* [owner] the heap that may be idle ... */
+    uint32_t idle_entries;      /* [owner] ... and its entries when it was seen last */
     struct hak_meta_pool meta; /* [owner] */
 
     struct hak_shelf shelves[HAK_BINS];                 /* [owner] */

@@ -138,10 +138,13 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
     size_t left = hak_bin_count(bin) - count;
     for (size_t done = 0; done < count;) {
         struct hak_page *page = hak_page_of(oldest[done]);
-        HAK_CHECK(hak_page_is_owned(page, (uintptr_t)heap, bin_idx),
-                  "hakmem: free of a block that is already free");
-        done += hak_page_give(page, oldest + done, count - done);
-        hak_shelf_freed(heap, page);
+        HAK_CHECK(hak_page_is_open(page, bin_idx), "hakmem: free of a block that is already free");
+        if (HAK_LIKELY(hak_page_is_owned(page, (uintptr_t)heap))) {
+            done += hak_page_give(page, oldest + done, count - done);
+            hak_shelf_freed(heap, page);
+        } else { /* adopted by another heap while this one was idle */
+            hak_remote_free_now(oldest[done++]);
+        }
     }
     memmove(oldest, oldest + count, left * sizeof(void *));
     bin->top = oldest + left;

@@ -7,6 +7,17 @@
 #include "front/heap.h"
 #include "segment/purge.h"
 
+/* Says to other threads how many pages this bin's owner leaves alone. */
+static void resting_add(struct hak_shelf *shelf, enum hak_list kind, uint32_t count)
+{
+    if (kind == HAK_LIST_RESTING) {
+        /* relaxed: one writer; others read it as a hint. */
+        uint32_t old = atomic_load_explicit(&shelf->resting, memory_order_relaxed);
+        /* relaxed: the same. */
+        atomic_store_explicit(&shelf->resting, old + count, memory_order_relaxed);
+    }
+}
+
 static void list_push_head(struct hak_shelf *shelf, enum hak_list kind, struct hak_page *page)
 {
     struct hak_page_list *list = &shelf->lists[kind];
@@ -15,6 +26,7 @@ static void list_push_head(struct hak_shelf *shelf, enum hak_list kind, struct h
     *(page->next != NULL ? &page->next->prev : &list->tail) = page;
     list->head = page;
     page->list = (uint8_t)kind;
+    resting_add(shelf, kind, 1);
 }
 
 static void list_push_tail(struct hak_shelf *shelf, enum hak_list kind, struct hak_page *page)
@@ -25,6 +37,7 @@ static void list_push_tail(struct hak_shelf *shelf, enum hak_list kind, struct h
     *(page->prev != NULL ? &page->prev->next : &list->head) = page;
     list->tail = page;
     page->list = (uint8_t)kind;
+    resting_add(shelf, kind, 1);
 }
 
 static void list_remove(struct hak_shelf *shelf, struct hak_page *page)
@@ -32,6 +45,7 @@ static void list_remove(struct hak_shelf *shelf, struct hak_page *page)
     struct hak_page_list *list = &shelf->lists[page->list];
     *(page->prev != NULL ? &page->prev->next : &list->head) = page->next;
     *(page->next != NULL ? &page->next->prev : &list->tail) = page->prev;
+    resting_add(shelf, page->list, UINT32_MAX);
     page->list = HAK_LIST_NONE;
 }
 
@@ -273,47 +287,76 @@ static bool page_adopt(struct hak_heap *from, struct hak_heap *to, struct hak_pa
     return true;
 }
 
-/* How many pages are taken from orphans at once, and how many heaps are looked at for them. */
+/* How many pages are taken from another heap at once, how many are looked at for them, and how many
+ * heaps. A page is worth it from an eighth of free slots on. */
 #define ADOPT_PAGES 4
+#define ADOPT_LOOKS 16
 #define ADOPT_HEAPS 16
+#define ADOPT_SHARE 8
 
 static size_t pages_adopt(struct hak_heap *from, struct hak_heap *to, size_t bin_idx)
 {
     size_t adopted = 0;
     hak_shelf_drain(from, true);
     struct hak_page *page = from->shelves[bin_idx].lists[HAK_LIST_RESTING].head;
-    while (page != NULL && adopted < ADOPT_PAGES) {
+    for (size_t looks = 0; page != NULL && adopted < ADOPT_PAGES && looks < ADOPT_LOOKS; looks++) {
         struct hak_page *next = page->next;
-        adopted += page_adopt(from, to, page);
+        if (hak_page_free_count(page) * ADOPT_SHARE >= page->slots) {
+            adopted += page_adopt(from, to, page);
+        }
         page = next;
     }
     return adopted;
 }
 
-bool hak_shelf_adopt(struct hak_heap *heap, size_t bin_idx)
+/* Whether another heap seems to have pages with free slots that it leaves alone. */
+static bool has_spare_pages(const struct hak_heap *heap, size_t bin_idx)
 {
-    size_t adopted = 0;
+    /* relaxed: hints; holding the heap decides. */
+    return atomic_load_explicit(&heap->shelves[bin_idx].resting, memory_order_relaxed) != 0 ||
+           atomic_load_explicit(&heap->pending, memory_order_relaxed) != NULL;
+}
+
+static struct hak_heap *next_around(const struct hak_heap *heap)
+{
+    return heap->next != NULL ? heap->next : hak_heap_first();
+}
+
+static bool adopt_from_orphans(struct hak_heap *heap, size_t bin_idx)
+{
     if (hak_heap_orphans() == 0) {
         return false;
     }
-    /* Goes on where the last search stopped, so every orphan has its turn. */
-    struct hak_heap *at = hak_heap_first();
-    for (uint32_t i = 0; i < heap->adopt_skip && at != NULL; i++) {
-        at = at->next;
-    }
-    if (at == NULL) {
-        heap->adopt_skip = 0;
-        at = hak_heap_first();
-    }
-    for (size_t looked = 0; looked < ADOPT_HEAPS && at != NULL && adopted == 0; looked++) {
-        /* relaxed: a hint; holding the heap decides. */
-        if (atomic_load_explicit(&at->page_count, memory_order_relaxed) != 0 && at != heap &&
-            hak_heap_hold_orphan(at)) {
+    struct hak_heap *at = heap->orphan_at != NULL ? heap->orphan_at : hak_heap_first();
+    size_t adopted = 0;
+    for (size_t looked = 0; looked < ADOPT_HEAPS && adopted == 0; looked++) {
+        if (at != heap && has_spare_pages(at, bin_idx) && hak_heap_hold_orphan(at)) {
             adopted = pages_adopt(at, heap, bin_idx);
             hak_heap_let_go(at);
         }
-        heap->adopt_skip += adopted == 0;
-        at = at->next;
+        at = adopted != 0 ? at : next_around(at);
     }
+    heap->orphan_at = at;
     return adopted != 0;
+}
+
+/* Of a thread that was in no slow path since the last search: it sleeps, computes, or lives on its
+ * magazines. One heap a search, so each has its turn. */
+static bool adopt_from_idle(struct hak_heap *heap, size_t bin_idx)
+{
+    struct hak_heap *at = heap->idle_at != NULL ? heap->idle_at : heap;
+    size_t adopted = 0;
+    if (at != heap && heap->idle_entries == hak_heap_entries(at) && has_spare_pages(at, bin_idx) &&
+        hak_heap_hold_idle(at)) {
+        adopted = pages_adopt(at, heap, bin_idx);
+        hak_heap_let_go(at);
+    }
+    heap->idle_at = adopted != 0 ? at : next_around(at);
+    heap->idle_entries = hak_heap_entries(heap->idle_at);
+    return adopted != 0;
+}
+
+bool hak_shelf_adopt(struct hak_heap *heap, size_t bin_idx)
+{
+    return adopt_from_orphans(heap, bin_idx) || adopt_from_idle(heap, bin_idx);
 }

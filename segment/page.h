@@ -142,13 +142,19 @@ static inline int64_t hak_page_slot(const struct hak_page *page, const void *blo
     return (int64_t)(product >> 32);
 }
 
-/* Whether the page is open for this bin of this owner: what a magazine's block must find. */
-static inline bool hak_page_is_owned(const struct hak_page *page, uintptr_t owner, size_t bin_idx)
+/* Whether the page is open for this bin: what a magazine's block must find. */
+static inline bool hak_page_is_open(const struct hak_page *page, size_t bin_idx)
 {
-    /* relaxed: owner and ACTIVE of an own page are changed by the calling thread only. */
-    uintptr_t word = atomic_load_explicit(&page->word, memory_order_relaxed);
-    return (word & ~(uintptr_t)(HAK_PAGE_FULL | HAK_PAGE_PENDING)) == (owner | HAK_PAGE_ACTIVE) &&
+    /* relaxed: ACTIVE does not change while a block of the page is not free. */
+    return (atomic_load_explicit(&page->word, memory_order_relaxed) & HAK_PAGE_ACTIVE) != 0 &&
            page->bin_idx == bin_idx;
+}
+
+static inline bool hak_page_is_owned(const struct hak_page *page, uintptr_t owner)
+{
+    /* relaxed: who holds the owner's heap asks; nobody else changes the owner then. */
+    return (atomic_load_explicit(&page->word, memory_order_relaxed) &
+            ~(uintptr_t)HAK_PAGE_FLAGS) == owner;
 }
 
 /* Whether a notice to the owner is under way: the page cannot be closed now. */
