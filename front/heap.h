@@ -86,18 +86,18 @@ struct hak_heap {
     size_t arena_pages;       /* [owner] pages known to have tags */
     _Atomic(uintptr_t) *tags; /* [const while owned] */
 
-    uint32_t seen_ticks;       /* [owner] of the purge clock, at the last tidying */
-    uint32_t seen_trims;       /* [owner] of malloc_trim() calls, obeyed so far */
-    uint32_t sweep_bin;        /* [owner] where the next sweep of partial pages goes on */
-    size_t magazine_bytes;     /* [owner] what all magazines could hold; bounded */
-    size_t remote_bytes;       /* [owner] in the remote buffer */
-    uint32_t depth;            /* [owner] slow paths inside each other; 0 outside of them */
-    bool mend;                 /* [owner] forked in a slow path: see thread.c */
-    struct hak_heap *next;     /* [const after it was published] all heaps ever made */
+    uint32_t seen_ticks;        /* [owner] of the purge clock, at the last tidying */
+    uint32_t seen_trims;        /* [owner] of malloc_trim() calls, obeyed so far */
+    uint32_t sweep_bin;         /* [owner] where the next sweep of partial pages goes on */
+    size_t magazine_bytes;      /* [owner] what all magazines could hold; bounded */
+    size_t remote_bytes;        /* [owner] in the remote buffer */
+    uint32_t depth;             /* [owner] slow paths inside each other; 0 outside of them */
+    bool mend;                  /* [owner] forked in a slow path: see thread.c */
+    struct hak_heap *next;      /* [const after it was published] all heaps ever made */
     struct hak_heap *orphan_at; /* [owner] where the next search for orphans' pages goes on */
     struct hak_heap *idle_at;   /* [owner] the heap that may be idle ... */
     uint32_t idle_entries;      /* [owner] ... and its entries when it was seen last */
-    struct hak_meta_pool meta; /* [owner] */
+    struct hak_meta_pool meta;  /* [owner] */
 
     struct hak_shelf shelves[HAK_BINS];                 /* [owner] */
     struct hak_remote_entry remote[HAK_REMOTE_ENTRIES]; /* [owner] */
@@ -154,9 +154,10 @@ void hak_remote_free_now(void *block);
 void hak_heap_tidy(struct hak_heap *heap);
 void hak_heap_release_all(struct hak_heap *heap);
 
-/* The list of all heaps (thread.c); and how many are orphans, about. */
+/* The list of all heaps (thread.c); and how many have no thread, or have one, about. */
 struct hak_heap *hak_heap_first(void);
 uint32_t hak_heap_orphans(void);
+uint32_t hak_heap_owned(void);
 
 /* Holding an orphan, or an idle thread's heap, for a moment (thread.c). False: it is in use. */
 bool hak_heap_hold_orphan(struct hak_heap *heap);

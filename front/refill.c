@@ -16,8 +16,10 @@
 #define NEAR_ENTRIES 4
 #define NEAR_MISSES_TO_GROW 4
 #define BURST_ENTRIES 8
-/* All magazines of a heap together could not hold more than this. */
+/* What all magazines of a heap together can hold at most: its share of a sum for all threads. */
 #define HEAP_MAGAZINE_BYTES (8 * HAK_MIB)
+#define HEAP_MAGAZINE_BYTES_MIN (1 * HAK_MIB)
+#define ALL_MAGAZINE_BYTES (64 * HAK_MIB)
 
 /* Puts the bin's blocks into a magazine of `capacity` blocks. */
 static bool magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t capacity)
@@ -61,6 +63,14 @@ static bool miss_counts(struct hak_heap *heap, size_t bin_idx, bool refill)
     return burst || shelf->misses >= NEAR_MISSES_TO_GROW;
 }
 
+/* Whether the heap's magazines may hold that much more. */
+static bool magazines_may_grow(const struct hak_heap *heap, size_t more_bytes)
+{
+    size_t share = ALL_MAGAZINE_BYTES / hak_max(hak_heap_owned(), 1);
+    size_t limit = hak_min(hak_max(share, HEAP_MAGAZINE_BYTES_MIN), HEAP_MAGAZINE_BYTES);
+    return heap->magazine_bytes + more_bytes <= limit;
+}
+
 static bool magazine_grow(struct hak_heap *heap, size_t bin_idx, bool refill)
 {
     const struct hak_class *class = &hak_classes[bin_idx];
@@ -68,7 +78,7 @@ static bool magazine_grow(struct hak_heap *heap, size_t bin_idx, bool refill)
     bool wanted = miss_counts(heap, bin_idx, refill);
     if (shelf->capacity == 0) {
         size_t bytes = class->first_capacity * class->geometry.slot_bytes;
-        bool fits = heap->magazine_bytes + bytes <= HEAP_MAGAZINE_BYTES;
+        bool fits = magazines_may_grow(heap, bytes);
         return magazine_replace(heap, bin_idx, fits ? class->first_capacity : 1);
     }
     if (!wanted || shelf->capacity >= class->max_capacity) {
@@ -77,8 +87,7 @@ static bool magazine_grow(struct hak_heap *heap, size_t bin_idx, bool refill)
     shelf->misses = 0;
     uint16_t capacity = (uint16_t)(shelf->capacity * 2);
     size_t more_bytes = (capacity - (size_t)shelf->capacity) * class->geometry.slot_bytes;
-    return heap->magazine_bytes + more_bytes <= HEAP_MAGAZINE_BYTES &&
-           magazine_replace(heap, bin_idx, capacity);
+    return magazines_may_grow(heap, more_bytes) && magazine_replace(heap, bin_idx, capacity);
 }
 
 /* A page with free slots; when memory is out, once more after everything spare was given back. */

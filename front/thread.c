@@ -23,6 +23,7 @@ static _Alignas(4096) const char no_heaps[2][4096];
 _Thread_local struct hak_heap *hak_heap_self = (struct hak_heap *)(uintptr_t)no_heaps[0];
 
 static _Atomic(struct hak_heap *) all_heaps; /* [any, atomic] a list that only grows */
+static _Atomic(uint32_t) heaps_made;         /* [any, atomic] how many there are */
 static _Atomic(uint32_t) orphans;            /* [any, atomic] about how many are nobody's */
 static _Atomic(uint32_t) trims;              /* [any, atomic] calls of malloc_trim() */
 static pthread_key_t exit_key;               /* [const after init] */
@@ -38,6 +39,13 @@ uint32_t hak_heap_orphans(void)
 {
     /* relaxed: a hint that saves walks over all heaps. */
     return atomic_load_explicit(&orphans, memory_order_relaxed);
+}
+
+uint32_t hak_heap_owned(void)
+{
+    /* relaxed: a figure. */
+    uint32_t made = atomic_load_explicit(&heaps_made, memory_order_relaxed);
+    return made - (uint32_t)hak_min(hak_heap_orphans(), made);
 }
 
 static void orphans_add(uint32_t count)
@@ -132,6 +140,8 @@ static struct hak_heap *heap_make(uint32_t state)
     while (!atomic_compare_exchange_weak_explicit(&all_heaps, &heap->next, heap,
                                                   memory_order_release, memory_order_relaxed)) {
     }
+    /* relaxed: a figure. */
+    (void)atomic_fetch_add_explicit(&heaps_made, 1, memory_order_relaxed);
     return heap;
 }
 

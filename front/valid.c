@@ -16,8 +16,8 @@ static bool bin_is_valid(const struct hak_heap *heap, size_t bin_idx)
     }
     for (void **at = bin->base; at < bin->top; at++) {
         const struct hak_page *page = hak_page_of(*at);
-        if (page->bin_idx != bin_idx || hak_page_slot(page, *at) < 0 ||
-            hak_region_tag(hak_region_page_idx(*at)) != (uintptr_t)bin) {
+        if (hak_page_slot(page, *at) < 0 ||
+            !hak_page_is_open(page, bin_idx)) { /* another heap's, if it was adopted */
             return false;
         }
     }

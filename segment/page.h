@@ -153,8 +153,8 @@ static inline bool hak_page_is_open(const struct hak_page *page, size_t bin_idx)
 static inline bool hak_page_is_owned(const struct hak_page *page, uintptr_t owner)
 {
     /* relaxed: who holds the owner's heap asks; nobody else changes the owner then. */
-    return (atomic_load_explicit(&page->word, memory_order_relaxed) &
-            ~(uintptr_t)HAK_PAGE_FLAGS) == owner;
+    return (atomic_load_explicit(&page->word, memory_order_relaxed) & ~(uintptr_t)HAK_PAGE_FLAGS) ==
+           owner;
 }
 
 /* Whether a notice to the owner is under way: the page cannot be closed now. */

@@ -72,7 +72,7 @@ static void classes__every_bin__has_a_sound_geometry(void **state)
         assert_true(hak_is_power_of_two(class->first_capacity));
         assert_true(hak_is_power_of_two(class->max_capacity));
         assert_in_range(class->first_capacity, 1, class->max_capacity);
-        assert_true((size_t) class->max_capacity * geometry->slot_bytes <= 512 * KIB);
+        assert_true((size_t) class->max_capacity * geometry->slot_bytes <= MIB);
     }
 }
 

@@ -94,12 +94,11 @@ static void check_every_bin(void *unused)
             SUPPORT_REQUIRE(hak_page_of(inside) == page);
             SUPPORT_REQUIRE(hak_page_of(inside + HAK_PAGE_BYTES - 1) == page);
         }
-        SUPPORT_REQUIRE(hak_page_is_owned(page, OWNER, bin));
-        SUPPORT_REQUIRE(!hak_page_is_owned(page, OTHER_OWNER, bin));
-        SUPPORT_REQUIRE(!hak_page_is_owned(page, OWNER, bin - 1));
+        SUPPORT_REQUIRE(hak_page_is_owned(page, OWNER) && !hak_page_is_owned(page, OTHER_OWNER));
+        SUPPORT_REQUIRE(hak_page_is_open(page, bin) && !hak_page_is_open(page, bin - 1));
         SUPPORT_REQUIRE(hak_page_free_count(page) == page->slots && hak_page_is_valid(page));
         SUPPORT_REQUIRE(hak_page_close(page, OWNER, &meta));
-        SUPPORT_REQUIRE(!hak_page_is_owned(page, OWNER, bin));
+        SUPPORT_REQUIRE(!hak_page_is_open(page, bin) && !hak_page_is_owned(page, OWNER));
     }
     SUPPORT_REQUIRE(hak_segment_is_valid());
 }
@@ -329,7 +328,7 @@ static void model_compare(const struct remote_model *model, const struct hak_pag
                      (model->pending ? HAK_PAGE_PENDING : 0);
     SUPPORT_REQUIRE(atomic_load(&page->word) == word);
     SUPPORT_REQUIRE(hak_page_free_count(page) == model->free_count);
-    SUPPORT_REQUIRE(hak_page_is_valid(page) && hak_page_is_owned(page, owner, 9));
+    SUPPORT_REQUIRE(hak_page_is_valid(page) && hak_page_is_owned(page, owner));
 }
 
 /* Whoever wants the page now gets it only while no notice is on its way. */
