@@ -5,10 +5,10 @@
 
 #define SMALLMID_MAX ((size_t)4096)
 #define SMALLMID_BINS ((size_t)16)
-/* The largest size whose first magazine holds 8 blocks. */
-#define FIRST_EIGHT_MAX (16 * HAK_KIB)
+/* The largest size whose first magazine holds 7 blocks. */
+#define FIRST_SEVEN_MAX (16 * HAK_KIB)
 /* What a magazine may hold at most, in blocks and in bytes. */
-#define CAPACITY_MAX 1024
+#define CAPACITY_MAX 1023
 #define SMALL_MAGAZINE_BYTES (64 * HAK_KIB)
 #define SMALLMID_MAGAZINE_BYTES (128 * HAK_KIB)
 #define MID_MAGAZINE_BYTES (1024 * HAK_KIB)
@@ -48,7 +48,7 @@ static uint16_t bin_max_capacity(size_t slot_bytes)
     size_t bytes = slot_bytes <= HAK_SMALL_MAX  ? SMALL_MAGAZINE_BYTES
                    : slot_bytes <= SMALLMID_MAX ? SMALLMID_MAGAZINE_BYTES
                                                 : MID_MAGAZINE_BYTES;
-    size_t blocks = hak_power_of_two_up(bytes / slot_bytes + 1) / 2; /* rounded down */
+    size_t blocks = hak_power_of_two_up(bytes / slot_bytes + 2) / 2 - 1; /* rounded down */
     return (uint16_t)hak_min(blocks, CAPACITY_MAX);
 }
 
@@ -66,7 +66,7 @@ void hak_classes_init(size_t tiny_max, bool smallmid)
         geometry->words = (uint16_t)((geometry->slots + 63) / 64);
         geometry->pool = (uint8_t)bin_pool(slot_bytes, tiny_max, smallmid);
         class->max_capacity = bin_max_capacity(slot_bytes);
-        class->first_capacity = slot_bytes <= FIRST_EIGHT_MAX ? 8 : 4;
+        class->first_capacity = slot_bytes <= FIRST_SEVEN_MAX ? 7 : 3;
         for (; size < slot_bytes; size += (size_t)1 << HAK_MEDIUM_SHIFT) {
             hak_medium_bins[size >> HAK_MEDIUM_SHIFT] = (uint8_t)bin;
         }

@@ -24,8 +24,8 @@
 
 struct hak_class {
     struct hak_geometry geometry;
-    uint16_t first_capacity; /* blocks that a bin's first magazine holds; 2^k */
-    uint16_t max_capacity;   /* that its largest holds; 2^k */
+    uint16_t first_capacity; /* blocks that a bin's first magazine holds; 2^k - 1 */
+    uint16_t max_capacity;   /* that its largest holds; 2^k - 1 */
 };
 
 extern HAK_HIDDEN struct hak_class hak_classes[HAK_BINS];

@@ -35,14 +35,15 @@
 #define HAK_HEAP_ALIGN ((size_t)4096)
 
 /*
- * A magazine is an array of blocks, a stack: base[0] .. top[-1].
- * Invariant: base <= top <= limit.
- * An unused bin is all zero: top == base and top == limit, so both paths leave at once.
+ * A magazine is an array; base[0] is NULL and the blocks lie in base[1] .. top[0].
+ * Invariant: first == *top; base <= top <= limit; blocks == top - base.
+ * An unused bin has first == NULL and top == limit, so that both paths leave at once.
  */
 struct hak_bin {
-    _Alignas(2 * HAK_GRAIN) void **top; /* [owner] above the block that the next malloc returns */
-    void **base;                        /* [owner] top of an empty magazine */
-    void **limit;                       /* [owner] top of a full one */
+    void *first;  /* [owner] the block that the next malloc returns, or NULL */
+    void **top;   /* [owner] where that block stands in the magazine */
+    void **limit; /* [owner] top of a full magazine */
+    void **base;  /* [owner] */
 };
 
 /* A list of pages, linked through their descriptors. */
@@ -55,7 +56,7 @@ struct hak_shelf {
     struct hak_page_list lists[HAK_LISTS]; /* [holder] the head of PARTIAL is current */
     _Atomic(uint32_t) resting;             /* [holder, atomic for others] pages on RESTING */
     uint32_t last_miss;                    /* [owner] the heap's entries at the last one */
-    uint16_t capacity;                     /* [owner] of the magazine; 2^k, or 0 */
+    uint16_t capacity;                     /* [owner] of the magazine; 2^k - 1, or 0 */
     uint8_t misses;                        /* [owner] that speak for growing */
     bool last_was_refill;                  /* [owner] or a flush */
     bool idle;                             /* [owner] no miss since the last tick */

@@ -1,7 +1,7 @@
 /*
  * malloc: the fast paths. Start reading here.
  *
- *   malloc   size → bin → the block on top                 front/malloc.c   hak_malloc
+ *   malloc   size → bin → its first block                  front/malloc.c   hak_malloc
  *              empty  → blocks of a page's bitmap          front/refill.c   hak_heap_refill
  *              no page → a page of a segment               front/shelf.c    hak_shelf_page
  *                                                          segment/segment.c hak_pages_claim
@@ -25,10 +25,12 @@
 #include "hakmem.h"
 #include "segment/large.h"
 
-/* Takes the block on top. There is one. */
-static inline void *bin_pop(struct hak_bin *bin, void **top)
+/* Takes the bin's first block, which is not NULL. The one below it is loaded for the next call:
+ * nobody waits for that load. */
+static inline void *bin_pop(struct hak_bin *bin, void *block)
 {
-    void *block = top[-1];
+    void **top = bin->top;
+    bin->first = top[-1];
     bin->top = top - 1;
     hak_layout_mark(block, bin);
     return block;
@@ -37,8 +39,9 @@ static inline void *bin_pop(struct hak_bin *bin, void **top)
 /* Puts a block on top. There is room. */
 static inline void bin_push(struct hak_bin *bin, void **top, void *block)
 {
-    *top = block;
+    top[1] = block;
     bin->top = top + 1;
+    bin->first = block;
 }
 
 static void *out_of_memory(void)
@@ -85,11 +88,11 @@ static HAK_NOINLINE void *malloc_small_slow(size_t size)
 void *hak_take_bin(size_t bin_idx)
 {
     struct hak_bin *bin = &hak_heap_self->bins[bin_idx];
-    void **top = bin->top;
-    if (HAK_UNLIKELY(top == bin->base)) {
+    void *block = bin->first;
+    if (HAK_UNLIKELY(block == NULL)) {
         return malloc_refill(bin_idx);
     }
-    return bin_pop(bin, top);
+    return bin_pop(bin, block);
 }
 
 static HAK_NOINLINE void *malloc_medium(size_t size)
@@ -111,11 +114,12 @@ void *hak_malloc(size_t size)
     size_t slot_bytes = (size + HAK_LAYOUT_BYTES + HAK_GRAIN - 1) & ~(HAK_GRAIN - 1);
     char *bins = (char *)hak_heap_self;
     struct hak_bin *bin = (struct hak_bin *)(void *)(bins + slot_bytes * 2);
-    void **top = bin->top;
-    if (HAK_UNLIKELY(top == bin->base)) {
+    void *block = bin->first;
+    HAK_TO_RETURN(block);
+    if (HAK_UNLIKELY(block == NULL)) {
         return malloc_small_slow(size); /* the bin is empty */
     }
-    return bin_pop(bin, top);
+    return bin_pop(bin, block);
 }
 
 /* A block of a bin: this heap's whose magazine is full, or another heap's. */

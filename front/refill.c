@@ -11,7 +11,7 @@
  * is missed again while the heap was in few other slow paths, in the same direction or repeatedly.
  */
 #define MISSES_TO_GROW 2
-#define SMALL_CAPACITY 32
+#define SMALL_CAPACITY 31
 #define SMALL_CAPACITY_BYTES (16 * HAK_KIB)
 #define NEAR_ENTRIES 4
 #define NEAR_MISSES_TO_GROW 4
@@ -21,6 +21,12 @@
 #define HEAP_MAGAZINE_BYTES_MIN (1 * HAK_MIB)
 #define ALL_MAGAZINE_BYTES (64 * HAK_MIB)
 
+static void bin_set_count(struct hak_bin *bin, size_t count)
+{
+    bin->top = bin->base + count;
+    bin->first = *bin->top;
+}
+
 /* Puts the bin's blocks into a magazine of `capacity` blocks. */
 static bool magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t capacity)
 {
@@ -29,19 +35,19 @@ static bool magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t cap
     size_t slot_bytes = hak_classes[bin_idx].geometry.slot_bytes;
     size_t count = hak_bin_count(bin);
     HAK_ASSERT(count <= capacity);
-    void **base = hak_meta_take(&heap->meta, capacity * sizeof(void *));
+    void **base = hak_meta_take(&heap->meta, (capacity + (size_t)1) * sizeof(void *));
     if (base == NULL) {
         return false;
     }
     if (shelf->capacity != 0) {
-        memcpy(base, bin->base, count * sizeof(void *));
-        hak_meta_give(&heap->meta, bin->base, shelf->capacity * sizeof(void *));
+        memcpy(base, bin->base, (count + 1) * sizeof(void *));
+        hak_meta_give(&heap->meta, bin->base, (shelf->capacity + (size_t)1) * sizeof(void *));
     }
     heap->magazine_bytes += (capacity - (size_t)shelf->capacity) * slot_bytes;
     shelf->capacity = capacity;
     bin->base = base;
-    bin->top = base + count;
     bin->limit = base + capacity;
+    bin_set_count(bin, count);
     return true;
 }
 
@@ -85,7 +91,7 @@ static bool magazine_grow(struct hak_heap *heap, size_t bin_idx, bool refill)
         return false;
     }
     shelf->misses = 0;
-    uint16_t capacity = (uint16_t)(shelf->capacity * 2);
+    uint16_t capacity = (uint16_t)(shelf->capacity * 2 + 1);
     size_t more_bytes = (capacity - (size_t)shelf->capacity) * class->geometry.slot_bytes;
     return magazines_may_grow(heap, more_bytes) && magazine_replace(heap, bin_idx, capacity);
 }
@@ -113,11 +119,11 @@ static bool bin_fill(struct hak_heap *heap, size_t bin_idx, size_t count)
     size_t have = 0;
     for (size_t pages = 0; page != NULL && have < count && pages < REFILL_PAGES; pages++) {
         size_t take = hak_min(count - have, hak_page_free_count(page));
-        hak_page_take(page, bin->base + have + take - 1, (uint32_t)take);
+        hak_page_take(page, bin->base + have + take, (uint32_t)take);
         have += take;
         page = have < count ? hak_shelf_current(heap, bin_idx) : NULL;
     }
-    bin->top = bin->base + have;
+    bin_set_count(bin, have);
     return have != 0;
 }
 
@@ -125,7 +131,7 @@ void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
 {
     struct hak_bin *bin = &heap->bins[bin_idx];
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    if (hak_bin_count(bin) == 0) {
+    if (bin->first == NULL) {
         (void)magazine_grow(heap, bin_idx, true);
         if (shelf->capacity == 0) {
             return NULL;
@@ -134,7 +140,9 @@ void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
             return NULL;
         }
     }
-    return *--bin->top;
+    void *block = bin->first;
+    bin_set_count(bin, hak_bin_count(bin) - 1);
+    return block;
 }
 
 void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
@@ -143,7 +151,7 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
     if (count == 0) {
         return;
     }
-    void **oldest = bin->base;
+    void **oldest = bin->base + 1;
     size_t left = hak_bin_count(bin) - count;
     for (size_t done = 0; done < count;) {
         struct hak_page *page = hak_page_of(oldest[done]);
@@ -156,7 +164,7 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
         }
     }
     memmove(oldest, oldest + count, left * sizeof(void *));
-    bin->top = oldest + left;
+    bin_set_count(bin, left);
 }
 
 void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)
@@ -169,8 +177,8 @@ void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)
 void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks)
 {
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    uint16_t capacity = (uint16_t)hak_power_of_two_up(blocks);
-    if (hak_bin_count(&heap->bins[bin_idx]) == 0 &&
+    uint16_t capacity = (uint16_t)(hak_power_of_two_up(blocks + 1) - 1);
+    if (heap->bins[bin_idx].first == NULL &&
         (shelf->capacity >= capacity || magazine_replace(heap, bin_idx, capacity))) {
         (void)bin_fill(heap, bin_idx, blocks);
     }

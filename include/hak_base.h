@@ -13,6 +13,13 @@
 
 #define HAK_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define HAK_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+/* Keeps a value where the function returns it, or gcc 12 moves it there in the end. */
+#if defined(__x86_64__)
+#define HAK_TO_RETURN(value) __asm__("" : "+a"(value))
+#else
+#define HAK_TO_RETURN(value) ((void)(value))
+#endif
 #define HAK_NOINLINE __attribute__((noinline))
 #define HAK_COLD __attribute__((cold, noinline))
 #define HAK_HIDDEN __attribute__((visibility("hidden")))

@@ -68,9 +68,9 @@ static void classes__every_bin__has_a_sound_geometry(void **state)
         assert_true(geometry->slots >= 8);
         assert_true(span_bytes - geometry->slots * geometry->slot_bytes <= span_bytes / 8);
         assert_true(geometry->slot_bytes > 4 * KIB || geometry->span_pages == 1);
-        /* Magazines: 2^k blocks, bounded in bytes. */
-        assert_true(hak_is_power_of_two(class->first_capacity));
-        assert_true(hak_is_power_of_two(class->max_capacity));
+        /* Magazines: 2^k - 1 blocks, bounded in bytes. */
+        assert_true(hak_is_power_of_two(class->first_capacity + (size_t)1));
+        assert_true(hak_is_power_of_two(class->max_capacity + (size_t)1));
         assert_in_range(class->first_capacity, 1, class->max_capacity);
         assert_true((size_t) class->max_capacity * geometry->slot_bytes <= MIB);
     }
