@@ -81,6 +81,7 @@ path_of() {
         if (text ~ /^j|^call/) gsub(/ [0-9a-f]+ </, " <", text)
         gsub(/-?0x[0-9a-f]+\(%rip\)/, "(%rip)", text)
         gsub(/# [0-9a-f]+ </, "# <", text)
+        gsub(/\+0x[0-9a-f]+>/, ">", text)
         return text
     }
     END {
