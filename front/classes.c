@@ -79,10 +79,6 @@ size_t hak_class_aligned_bin(size_t slot_bytes, size_t alignment)
     if (slot_bytes > HAK_MEDIUM_MAX) {
         return 0;
     }
-    for (size_t bin = hak_class_bin(slot_bytes); bin < HAK_BINS; bin++) {
-        if (hak_classes[bin].geometry.slot_bytes % alignment == 0) {
-            return bin;
-        }
-    }
-    return 0;
+    /* The sizes of a doubling are equal steps, so the next size is a multiple of it, too. */
+    return hak_class_bin(slot_bytes);
 }

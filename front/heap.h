@@ -93,7 +93,7 @@ struct hak_heap {
     size_t magazine_bytes;      /* [owner] what all magazines could hold; bounded */
     size_t remote_bytes;        /* [owner] in the remote buffer */
     uint32_t depth;             /* [owner] slow paths inside each other; 0 outside of them */
-    bool mend;                  /* [owner] forked in a slow path: see thread.c */
+    uint32_t seen_forks;        /* [holder] forks before this process that it was mended after */
     struct hak_heap *next;      /* [const after it was published] all heaps ever made */
     struct hak_heap *orphan_at; /* [owner] where the next search for orphans' pages goes on */
     struct hak_heap *idle_at;   /* [owner] the heap that may be idle ... */

@@ -55,7 +55,11 @@ static void complain(const struct option *option, const char *name, const char *
     line_add(&line, "..");
     line_add_number(&line, option->maximum);
     line_add(&line, ", using ");
-    line_add_number(&line, option->otherwise);
+    if (option->otherwise < option->minimum) {
+        line_add(&line, "what suits the machine");
+    } else {
+        line_add_number(&line, option->otherwise);
+    }
     line_add(&line, "\n");
     hak_os_write_error(line.text, line.bytes);
 }

@@ -26,6 +26,7 @@ static _Atomic(struct hak_heap *) all_heaps; /* [any, atomic] a list that only g
 static _Atomic(uint32_t) heaps_made;         /* [any, atomic] how many there are */
 static _Atomic(uint32_t) orphans;            /* [any, atomic] about how many are nobody's */
 static _Atomic(uint32_t) trims;              /* [any, atomic] calls of malloc_trim() */
+static uint32_t forks;                       /* [const while there are threads] of ancestors */
 static pthread_key_t exit_key;               /* [const after init] */
 static bool exit_key_made;                   /* [const after init] */
 
@@ -79,9 +80,26 @@ static bool state_change(struct hak_heap *heap, uint32_t from, uint32_t to)
                                                    memory_order_relaxed);
 }
 
+/* In the child of a fork, once a heap: finds what vanished threads left half announced. */
+static bool heap_mend(struct hak_heap *heap)
+{
+    if (HAK_LIKELY(heap->seen_forks == forks)) {
+        return false;
+    }
+    heap->seen_forks = forks;
+    hak_shelf_mend(heap);
+    return true;
+}
+
 bool hak_heap_hold_orphan(struct hak_heap *heap)
 {
-    return state_change(heap, HAK_HEAP_ORPHAN, HAK_HEAP_ORPHAN_HELD);
+    if (!state_change(heap, HAK_HEAP_ORPHAN, HAK_HEAP_ORPHAN_HELD)) {
+        return false;
+    }
+    if (heap_mend(heap)) {
+        hak_shelf_rest(heap);
+    }
+    return true;
 }
 
 bool hak_heap_hold_idle(struct hak_heap *heap)
@@ -133,6 +151,7 @@ static struct hak_heap *heap_make(uint32_t state)
     }
     heap->tags = hak_region.tags;
     heap->arena_base = hak_region.base;
+    heap->seen_forks = forks;
     /* relaxed: published with the heap below. */
     atomic_store_explicit(&heap->state, state, memory_order_relaxed);
     heap->next = hak_heap_first();
@@ -287,10 +306,7 @@ void hak_heap_leave(struct hak_heap *heap)
         heap->depth--;
         return;
     }
-    if (HAK_UNLIKELY(heap->mend)) {
-        heap->mend = false;
-        hak_shelf_mend(heap);
-    }
+    (void)heap_mend(heap);
     heap->depth = 0;
     /* release: whoever holds the heap next sees what this slow path did. */
     atomic_store_explicit(&heap->state, HAK_HEAP_IDLE, memory_order_release);
@@ -377,11 +393,16 @@ size_t hak_heap_trim(void)
     return hak_purge_all();
 }
 
+static bool is_held(const struct hak_heap *heap)
+{
+    /* relaxed: the child has one thread. */
+    return atomic_load_explicit(&heap->holder, memory_order_relaxed) != 0;
+}
+
 static bool stays_ours(const struct hak_heap *heap, const struct hak_heap *self)
 {
-    /* relaxed: the child has one thread. In a slow path, nobody but its owner works on a heap. */
-    return heap == self &&
-           (heap->depth != 0 || atomic_load_explicit(&heap->holder, memory_order_relaxed) == 0);
+    /* In a slow path, nobody but its owner works on a heap. */
+    return heap == self && (heap->depth != 0 || !is_held(heap));
 }
 
 /*
@@ -391,28 +412,23 @@ static bool stays_ours(const struct hak_heap *heap, const struct hak_heap *self)
  *     worked on them may have stood in the middle of an operation. Blocks in them stay valid; frees
  *     of them go to remote bits that nobody collects.
  *   - A vanished thread may have freed a block of ours without getting to notify us, or have set
- *     PENDING without getting to push the page: every page is looked at once.
+ *     PENDING without getting to push the page: every page is looked at once, when somebody next
+ *     works on its heap.
  */
 void hak_heap_fork_child(void)
 {
+    forks++;
     struct hak_heap *self = hak_heap_self;
     for (struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
         if (!stays_ours(at, self) && state_of(at) != HAK_HEAP_ORPHAN) {
             /* relaxed: the child has one thread. */
             atomic_store_explicit(&at->state, HAK_HEAP_FROZEN, memory_order_relaxed);
-        } else {
+        } else if (is_held(at)) {
             /* relaxed: the same. Who set it is gone. */
             atomic_store_explicit(&at->holder, 0, memory_order_relaxed);
         }
     }
-    if (!hak_heap_is_real(self)) {
-        return;
-    }
-    if (state_of(self) == HAK_HEAP_FROZEN) {
+    if (hak_heap_is_real(self) && state_of(self) == HAK_HEAP_FROZEN) {
         hak_heap_self = NOT_YET;
-    } else if (self->depth != 0) {
-        self->mend = true; /* forked by a signal handler in a slow path: at its end */
-    } else {
-        hak_shelf_mend(self);
     }
 }

@@ -45,6 +45,16 @@ _Noreturn void hak_fatal(const char *message);
 #endif
 
 /* `alignment` is a power of two here and below. The sum must not overflow. */
+/* How many bits are set. In line: without -mpopcnt the builtin is a call into libgcc. The sums of
+ * pairs, nibbles and bytes (Warren, Hacker's Delight, 5-1). */
+static inline uint32_t hak_popcount(uint64_t bits)
+{
+    bits -= bits >> 1 & 0x5555555555555555;
+    bits = (bits & 0x3333333333333333) + (bits >> 2 & 0x3333333333333333);
+    bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0f;
+    return (uint32_t)(bits * 0x0101010101010101 >> 56);
+}
+
 static inline size_t hak_align_up(size_t value, size_t alignment)
 {
     return (value + alignment - 1) & ~(alignment - 1);

@@ -171,7 +171,7 @@ uint32_t hak_page_collect(struct hak_page *page)
         uint64_t bits = atomic_exchange_explicit(&page->remote[i], 0, memory_order_acquire);
         HAK_CHECK((bits & page->free[i]) == 0, MESSAGE_FREE_TWICE);
         page->free[i] |= bits;
-        count += (uint32_t)__builtin_popcountll(bits);
+        count += hak_popcount(bits);
         page->first_word = (uint16_t)hak_min(page->first_word, i);
     }
     if (count != 0) {
@@ -253,7 +253,7 @@ bool hak_page_is_valid(const struct hak_page *page)
         if ((page->free[i] & remote) != 0 || (i < page->first_word && page->free[i] != 0)) {
             return false;
         }
-        count += (uint32_t)__builtin_popcountll(page->free[i]);
+        count += hak_popcount(page->free[i]);
     }
     return count == hak_page_free_count(page) && page->slots <= page->words * 64;
 }

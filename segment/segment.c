@@ -46,11 +46,11 @@ static int run_find(uint32_t taken, size_t count, size_t align)
 /* The caller has just claimed these slots: they are neither free memory nor up for purge. */
 static void slots_claimed(struct hak_segment *segment, uint32_t run)
 {
-    counter_add(&taken_slots, (size_t)__builtin_popcount(run));
+    counter_add(&taken_slots, (size_t)hak_popcount(run));
     /* relaxed: bits of slots that are ours alone now. */
     uint32_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed) & run;
     if (dirty != 0) {
-        counter_add(&dirty_slots, 0 - (size_t)__builtin_popcount(dirty));
+        counter_add(&dirty_slots, 0 - (size_t)hak_popcount(dirty));
         /* relaxed: at worst the purge finds the slots taken. */
         (void)atomic_fetch_and_explicit(&segment->aged, ~run, memory_order_relaxed);
     }
@@ -204,8 +204,8 @@ static void release_in_segment(size_t segment_idx, uint32_t run, bool dirty)
     }
     /* relaxed: bits of slots that are still ours. */
     uint32_t left = atomic_load_explicit(&segment->dirty, memory_order_relaxed) & run;
-    counter_add(&dirty_slots, (size_t)__builtin_popcount(left));
-    counter_add(&taken_slots, 0 - (size_t)__builtin_popcount(run));
+    counter_add(&dirty_slots, (size_t)hak_popcount(left));
+    counter_add(&taken_slots, 0 - (size_t)hak_popcount(run));
     uint64_t old;
     do {
         old = hak_segment_word(segment_idx);
@@ -339,7 +339,7 @@ size_t hak_pages_dirty(size_t page_idx, size_t count)
         struct hak_segment *segment = &hak_arena.segments[part.segment_idx];
         /* relaxed: the caller holds the slots. */
         uint32_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
-        dirty_count += (size_t)__builtin_popcount(dirty & run_mask(part.first, part.count));
+        dirty_count += (size_t)hak_popcount(dirty & run_mask(part.first, part.count));
         page_idx += part.count;
         count -= part.count;
     }
@@ -420,6 +420,12 @@ size_t hak_segment_purge(size_t segment_idx, bool all)
     }
     slots &= ~hak_word_taken(old);
     size_t purged = 0;
+    uint32_t wanted = slots;
+    /* relaxed: a hint; at worst the mappings merge another time. */
+    if (slots != 0 && hak_word_taken(old) == 0 &&
+        atomic_load_explicit(&segment->moved, memory_order_relaxed) != 0) {
+        slots = ALL_SLOTS; /* the segment is renewed as a whole */
+    }
     if (slots != 0) {
         enum hak_pool pool = old == 0 ? HAK_POOL_LARGE : hak_word_pool(old);
         if (!word_replace(segment_idx, old, hak_word_of(hak_word_taken(old) | slots, pool))) {
@@ -434,7 +440,7 @@ size_t hak_segment_purge(size_t segment_idx, bool all)
         /* relaxed: bits of slots that we hold; the release hands them over. */
         (void)atomic_fetch_and_explicit(&segment->dirty, ~clean, memory_order_relaxed);
         release_in_segment(segment_idx, slots, false);
-        purged = (size_t)__builtin_popcount(clean) * HAK_PAGE_BYTES;
+        purged = (size_t)hak_popcount(wanted & clean) * HAK_PAGE_BYTES;
     }
     segment_age(segment_idx);
     return purged;
