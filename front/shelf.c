@@ -67,10 +67,17 @@ static bool page_is_empty(const struct hak_page *page)
     return hak_page_free_count(page) == page->slots;
 }
 
+/* Whether a notice to the owner is under way: the page cannot be closed now. */
+static bool page_is_pending(const struct hak_page *page)
+{
+    /* relaxed: a hint; the CAS in hak_page_close() decides. */
+    return (atomic_load_explicit(&page->word, memory_order_relaxed) & HAK_PAGE_PENDING) != 0;
+}
+
 /* Closes a page whose slots are all free. False: a notice is on its way, the page stays. */
 static bool page_close(struct hak_heap *heap, struct hak_page *page)
 {
-    if (hak_page_is_pending(page)) {
+    if (page_is_pending(page)) {
         return false;
     }
     struct hak_shelf *shelf = shelf_of(heap, page);

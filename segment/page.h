@@ -157,13 +157,6 @@ static inline bool hak_page_is_owned(const struct hak_page *page, uintptr_t owne
            owner;
 }
 
-/* Whether a notice to the owner is under way: the page cannot be closed now. */
-static inline bool hak_page_is_pending(const struct hak_page *page)
-{
-    /* relaxed: a hint; the CAS in hak_page_close() decides. */
-    return (atomic_load_explicit(&page->word, memory_order_relaxed) & HAK_PAGE_PENDING) != 0;
-}
-
 /* Opens claimed slots as a page or span of a bin, with every slot free. `owner` is an address
  * with its low 4 bits clear. NULL when there is no memory for bitmaps. */
 struct hak_page *hak_page_open(size_t page_idx, const struct hak_geometry *geometry,

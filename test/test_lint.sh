@@ -84,6 +84,7 @@ int get(_Atomic(int) *word)
 C
 bad atomics front/a.c:2 '__sync_fetch_and_add' <<<$'/* why */\nint a(int *b) { return __sync_fetch_and_add(b, 1); }'
 bad atomics region/a.c:2 'give the operation itself an order' <<<$'/* why */\nvoid a(void) { atomic_thread_fence(5); }'
+bad atomics region/a.c:1 'no comment within' <<<'void a(void) { atomic_signal_fence(5); }'
 bad atomics segment/a.c:5 'no comment within 3 lines' <<'C'
 /* acquire: too far away */
 
