@@ -3,6 +3,8 @@
  */
 #include "front/classes.h"
 
+#include "front/layout.h"
+
 #define SMALLMID_MAX ((size_t)4096)
 #define SMALLMID_BINS ((size_t)16)
 /* The largest size whose first magazine holds 7 blocks. */
@@ -62,7 +64,10 @@ void hak_classes_init(size_t tiny_max, bool smallmid)
         geometry->slot_bytes = (uint32_t)slot_bytes;
         geometry->magic = (uint32_t)((((uint64_t)1 << 32) + slot_bytes / 8 - 1) / (slot_bytes / 8));
         geometry->span_pages = bin_span_pages(slot_bytes);
-        geometry->slots = (uint16_t)(geometry->span_pages * HAK_PAGE_BYTES / slot_bytes);
+        geometry->first_bytes = (uint16_t)HAK_LAYOUT_FIRST_BYTES(slot_bytes);
+        geometry->slots =
+            (uint16_t)((geometry->span_pages * HAK_PAGE_BYTES - geometry->first_bytes) /
+                       slot_bytes);
         geometry->words = (uint16_t)((geometry->slots + 63) / 64);
         geometry->pool = (uint8_t)bin_pool(slot_bytes, tiny_max, smallmid);
         class->max_capacity = bin_max_capacity(slot_bytes);

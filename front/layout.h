@@ -12,6 +12,12 @@
 /* Bytes of a slot that are not the user's. */
 #define HAK_LAYOUT_BYTES ((size_t)0)
 
+/* What it means that a magazine's block lies in no page of the bin. */
+#define HAK_LAYOUT_MISPLACED "hakmem: free of a block that is already free"
+
+/* Bytes of a page that stay unused in front of its first slot. */
+#define HAK_LAYOUT_FIRST_BYTES(slot_bytes) (0 * (slot_bytes))
+
 /* Finds the bin that serves a block of this heap. False: another owner, a large block, not ours. */
 static inline bool hak_layout_find(struct hak_heap *heap, const void *block, struct hak_bin **bin)
 {
@@ -25,11 +31,23 @@ static inline bool hak_layout_find(struct hak_heap *heap, const void *block, str
     return HAK_LIKELY((tag ^ (uintptr_t)heap) < sizeof heap->bins);
 }
 
-/* Marks a block on its way out. */
+/* Marks a block on its way out: any; one of at most HAK_SMALL_MAX. */
 static inline void hak_layout_mark(void *block, const struct hak_bin *bin)
 {
     (void)block;
     (void)bin;
+}
+
+static inline void hak_layout_mark_small(void *block, const struct hak_bin *bin)
+{
+    (void)block;
+    (void)bin;
+}
+
+/* Stops the process if a block of a page, on a slow path, has lost its mark. */
+static inline void hak_layout_check(const void *block)
+{
+    (void)block;
 }
 
 #endif

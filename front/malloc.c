@@ -25,15 +25,13 @@
 #include "hakmem.h"
 #include "segment/large.h"
 
-/* Takes the bin's first block, which is not NULL. The one below it is loaded for the next call:
+/* Takes the bin's first block off, which is not NULL. The one below it is loaded for the next call:
  * nobody waits for that load. */
-static inline void *bin_pop(struct hak_bin *bin, void *block)
+static inline void bin_pop(struct hak_bin *bin)
 {
     void **top = bin->top;
     bin->first = top[-1];
     bin->top = top - 1;
-    hak_layout_mark(block, bin);
-    return block;
 }
 
 /* Puts a block on top. There is room. */
@@ -92,7 +90,9 @@ void *hak_take_bin(size_t bin_idx)
     if (HAK_UNLIKELY(block == NULL)) {
         return malloc_refill(bin_idx);
     }
-    return bin_pop(bin, block);
+    bin_pop(bin);
+    hak_layout_mark(block, bin);
+    return block;
 }
 
 static HAK_NOINLINE void *malloc_medium(size_t size)
@@ -119,7 +119,9 @@ void *hak_malloc(size_t size)
     if (HAK_UNLIKELY(block == NULL)) {
         return malloc_small_slow(size); /* the bin is empty */
     }
-    return bin_pop(bin, block);
+    bin_pop(bin);
+    hak_layout_mark_small(block, bin);
+    return block;
 }
 
 /* A block of a bin: this heap's whose magazine is full, or another heap's. */
@@ -158,7 +160,10 @@ static HAK_NOINLINE void free_slow(void *block)
     if (tag < HAK_TAG_BINS) {
         hak_large_free(block);
         hak_heap_poll();
-    } else if (tag - (uintptr_t)heap < sizeof heap->bins || !hak_heap_is_real(heap)) {
+        return;
+    }
+    hak_layout_check(block);
+    if (tag - (uintptr_t)heap < sizeof heap->bins || !hak_heap_is_real(heap)) {
         free_slot(block);
     } else if (HAK_UNLIKELY(hak_remote_free(heap, block)) && hak_heap_enter() != NULL) {
         hak_remote_flush(heap);

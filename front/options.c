@@ -56,7 +56,7 @@ static void complain(const struct option *option, const char *name, const char *
     line_add_number(&line, option->maximum);
     line_add(&line, ", using ");
     if (option->otherwise < option->minimum) {
-        line_add(&line, "what suits the machine");
+        line_add(&line, "automatic");
     } else {
         line_add_number(&line, option->otherwise);
     }

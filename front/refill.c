@@ -3,7 +3,7 @@
  */
 #include <string.h>
 
-#include "front/heap.h"
+#include "front/layout.h"
 
 /*
  * A small magazine doubles at every second miss (refill or flush). A larger one, by blocks or by
@@ -155,12 +155,12 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
     size_t left = hak_bin_count(bin) - count;
     for (size_t done = 0; done < count;) {
         struct hak_page *page = hak_page_of(oldest[done]);
-        HAK_CHECK(hak_page_is_open(page, bin_idx), "hakmem: free of a block that is already free");
+        HAK_CHECK(hak_page_is_open(page, bin_idx), HAK_LAYOUT_MISPLACED);
         if (HAK_LIKELY(hak_page_is_owned(page, (uintptr_t)heap))) {
             done += hak_page_give(page, oldest + done, count - done);
             hak_shelf_freed(heap, page);
-        } else { /* adopted by another heap while this one was idle */
-            hak_remote_free_now(oldest[done++]);
+        } else if (hak_remote_free(heap, oldest[done++])) {
+            hak_remote_flush(heap); /* another heap's: adopted while this one was idle */
         }
     }
     memmove(oldest, oldest + count, left * sizeof(void *));
@@ -204,20 +204,20 @@ static void bin_idle(struct hak_heap *heap, size_t bin_idx)
 
 void hak_heap_tidy(struct hak_heap *heap)
 {
-    hak_remote_flush(heap);
     hak_shelf_drain(heap, false);
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
         bin_idle(heap, bin_idx);
     }
+    hak_remote_flush(heap);
     hak_shelf_sweep(heap, SWEEP_PAGES);
 }
 
 void hak_heap_flush_all(struct hak_heap *heap)
 {
-    hak_remote_flush(heap);
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
         hak_heap_flush(heap, bin_idx, hak_bin_count(&heap->bins[bin_idx]));
     }
+    hak_remote_flush(heap); /* also what the magazines had of other heaps */
 }
 
 void hak_heap_release_all(struct hak_heap *heap)

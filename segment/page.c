@@ -47,6 +47,7 @@ struct hak_page *hak_page_open(size_t page_idx, const struct hak_geometry *geome
     }
     page->slot_bytes = geometry->slot_bytes;
     page->magic = geometry->magic;
+    page->first_bytes = geometry->first_bytes;
     page->slots = geometry->slots;
     page->limit = geometry->slots * (geometry->slot_bytes / 8);
     page->span_pages = geometry->span_pages;
@@ -103,7 +104,7 @@ bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool
 
 void hak_page_take(struct hak_page *page, void **top, uint32_t count)
 {
-    char *start = hak_page_start(page);
+    char *start = hak_page_first_slot(page);
     size_t slot_bytes = page->slot_bytes;
     size_t word_idx = page->first_word;
     HAK_ASSERT(count <= hak_page_free_count(page));

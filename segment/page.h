@@ -27,6 +27,7 @@
 #ifndef HAK_PAGE_H
 #define HAK_PAGE_H
 
+#include "segment/geometry.h"
 #include "segment/meta.h"
 #include "segment/segment.h"
 
@@ -36,16 +37,6 @@ enum {
     HAK_PAGE_FULL = 2,    /* the owner wants to know of remote frees */
     HAK_PAGE_PENDING = 4, /* on the owner's list of pages with remote frees, or about to be */
     HAK_PAGE_FLAGS = 15,
-};
-
-/* What pages of one class have in common. Made by the front from its size classes. */
-struct hak_geometry {
-    uint32_t slot_bytes; /* a multiple of 16 */
-    uint32_t magic;      /* 2^32 / (slot_bytes / 8), rounded up; see hak_page_slot() */
-    uint16_t slots;      /* in a page or span */
-    uint16_t words;      /* of a bitmap */
-    uint8_t span_pages;
-    uint8_t pool; /* enum hak_pool */
 };
 
 /* A large block whose pages came by that many moves is copied the next time. */
@@ -70,6 +61,7 @@ struct hak_page {
     uint32_t magic;                          /* [owner, const while open] see hak_geometry */
     uint32_t limit;                          /* [owner, const while open] bytes of all slots / 8 */
     uint32_t span_pages;                     /* [owner, const while open] */
+    uint32_t first_bytes;                    /* [owner, const while open] see hak_geometry */
     uint16_t slots;                          /* [owner, const while open] */
     uint8_t bin_idx;                         /* [owner, const while open] */
     _Atomic(uint8_t) back;                   /* [owner, atomic for reports] pages to the first */
@@ -119,6 +111,11 @@ static inline char *hak_page_start(const struct hak_page *page)
     return hak_region_page_start(hak_page_idx(page));
 }
 
+static inline char *hak_page_first_slot(const struct hak_page *page)
+{
+    return hak_page_start(page) + page->first_bytes;
+}
+
 static inline uint32_t hak_page_free_count(const struct hak_page *page)
 {
     /* relaxed: written by the owner; others read it for reports only. */
@@ -133,7 +130,7 @@ static inline uint32_t hak_page_free_count(const struct hak_page *page)
  */
 static inline int64_t hak_page_slot(const struct hak_page *page, const void *block)
 {
-    uint64_t offset = (uintptr_t)block - (uintptr_t)hak_page_start(page);
+    uint64_t offset = (uintptr_t)block - (uintptr_t)hak_page_first_slot(page);
     uint64_t unit = offset >> 3 | offset << 61; /* an offset off the 8 B grid gets huge */
     uint64_t product = unit * page->magic;
     if (unit >= page->limit || (uint32_t)product >= page->magic) {

@@ -63,7 +63,8 @@ static void classes__every_bin__has_a_sound_geometry(void **state)
         assert_int_equal(geometry->slot_bytes % 16, 0);
         assert_in_range(geometry->span_pages, 1, 8);
         assert_true(hak_is_power_of_two(geometry->span_pages)); /* spans are aligned to it */
-        assert_int_equal(geometry->slots, span_bytes / geometry->slot_bytes);
+        assert_int_equal(geometry->slots,
+                         (span_bytes - geometry->first_bytes) / geometry->slot_bytes);
         assert_int_equal(geometry->words, (geometry->slots + 63) / 64);
         assert_true(geometry->slots >= 8);
         assert_true(span_bytes - geometry->slots * geometry->slot_bytes <= span_bytes / 8);

@@ -210,7 +210,7 @@ static void check_page(void)
 
 static void page_begin(void)
 {
-    static const struct hak_geometry one_word = {1024, 1 << 25, SLOTS, 1, 1, HAK_POOL_TINY};
+    static const struct hak_geometry one_word = {1024, 1 << 25, SLOTS, 1, 1, HAK_POOL_TINY, 0};
     scenario_arena(64);
     size_t page_idx = hak_pages_claim(HAK_POOL_TINY, 1, 1);
     page = hak_page_open(page_idx, &one_word, 64, (uintptr_t)owner_places[0], &meta);

@@ -69,7 +69,7 @@ defined "$archive" -g 2>/dev/null >"$work/archived"
 for name in $family $hak_family _Znwm _ZdlPv $static_family; do
     grep -qx "$name" "$work/archived" || fail "$(basename "$archive") does not define $name"
 done
-cxx_archive=${archive%.a}-cxx.a
+cxx_archive=$(dirname "$archive")/libhakmem-cxx.a
 defined "$cxx_archive" -g 2>/dev/null >"$work/cxx_archived"
 for name in $operators; do
     grep -qx "$name" "$work/cxx_archived" || fail "$(basename "$cxx_archive") does not define $name"

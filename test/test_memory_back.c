@@ -7,8 +7,6 @@
  *
  * ctest: labels=quick timeout=120
  */
-#include "front/heap.h"
-
 #include "support.h"
 
 #include <stdatomic.h>
@@ -245,55 +243,6 @@ static void memory_back__idle_thread__holds_little(void **state)
     assert_resident_within(base_bytes, IDLE_BYTES_MAX / 2);
 }
 
-#define CROWD 16
-
-static pthread_barrier_t crowd;
-
-/* What the magazines of a thread among many can hold, in bytes. */
-static void *grow_magazines(void *bytes)
-{
-    char *mine[256];
-    hak_free(hak_malloc(1));
-    pthread_barrier_wait(&crowd);
-    for (size_t kib = 8; kib <= 64; kib += 4) {
-        for (unsigned round = 0; round < 64; round++) {
-            for (size_t i = 0; i < SUPPORT_COUNT(mine); i++)
-                mine[i] = hak_malloc(kib * KIB);
-            for (size_t i = 0; i < SUPPORT_COUNT(mine); i++)
-                hak_free(mine[i]);
-        }
-    }
-    *(size_t *)bytes = hak_heap_self->magazine_bytes;
-    pthread_barrier_wait(&crowd);
-    return NULL;
-}
-
-static size_t magazine_bytes_of(unsigned threads)
-{
-    pthread_t ids[CROWD];
-    size_t bytes[CROWD], most = 0;
-    assert_int_equal(pthread_barrier_init(&crowd, NULL, threads), 0);
-    for (unsigned i = 0; i < threads; i++)
-        assert_int_equal(pthread_create(&ids[i], NULL, grow_magazines, &bytes[i]), 0);
-    for (unsigned i = 0; i < threads; i++) {
-        assert_int_equal(pthread_join(ids[i], NULL), 0);
-        most = bytes[i] > most ? bytes[i] : most;
-    }
-    pthread_barrier_destroy(&crowd);
-    trim();
-    return most;
-}
-
-static void memory_back__many_threads__each_holds_its_share(void **state)
-{
-    (void)state;
-    size_t alone_bytes = magazine_bytes_of(1);
-    size_t crowd_bytes = magazine_bytes_of(CROWD);
-    /* A size that comes after the share is used up still gets a magazine of one block. */
-    if (alone_bytes < 7 * MIB || alone_bytes > 9 * MIB || crowd_bytes > 64 * MIB / CROWD * 9 / 8)
-        fail_msg("one thread %zu KiB, one of many %zu KiB", alone_bytes / KIB, crowd_bytes / KIB);
-}
-
 /* One byte an os_page. */
 static void touch(char *block, size_t bytes)
 {
@@ -417,7 +366,6 @@ int main(void)
         cmocka_unit_test(memory_back__no_trim_but_some_work__returns_with_time),
         cmocka_unit_test(memory_back__producer_lives_on__returns_after_its_slow_path),
         cmocka_unit_test(memory_back__producer_trims_itself__returns),
-        cmocka_unit_test(memory_back__many_threads__each_holds_its_share),
         cmocka_unit_test(memory_back__idle_thread__holds_little),
         cmocka_unit_test(memory_back__same_large_size_again__faults_no_pages),
         cmocka_unit_test(memory_back__few_large_sizes_in_turn__faults_few_pages),

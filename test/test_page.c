@@ -39,7 +39,7 @@ static void begin(void)
 
 static char *block_at(const struct hak_page *page, size_t slot)
 {
-    return hak_page_start(page) + slot * page->slot_bytes;
+    return hak_page_first_slot(page) + slot * page->slot_bytes;
 }
 
 /* Takes one block, the lowest. */
@@ -59,7 +59,7 @@ static void give_one(struct hak_page *page, void *block)
 
 static void check_addresses(const struct hak_page *page)
 {
-    char *start = hak_page_start(page);
+    char *start = hak_page_first_slot(page);
     size_t span_bytes = page->span_pages * HAK_PAGE_BYTES;
     size_t slot = 0, inside = 0; /* of the offset, without a division */
     for (size_t offset = 0; offset < span_bytes; offset++) {
@@ -219,7 +219,7 @@ static void give_tail(void *unused)
 {
     (void)unused;
     struct hak_page *page = page_of_bin(3); /* 48 B: 16 bytes are left at the end */
-    SUPPORT_REQUIRE(page->slots * 48u == 65520);
+    SUPPORT_REQUIRE(page->first_bytes + page->slots * 48u == 65520);
     give_one(page, block_at(page, page->slots));
 }
 
@@ -278,7 +278,7 @@ static void page__what_is_no_live_block_freed__stops(void **state)
 enum { STEP_FREE, STEP_SET_FULL, STEP_COLLECT, STEP_CLEAR_FULL, STEP_DRAIN, STEPS };
 enum { ORDER_LENGTH = 7, FEW_SLOTS = 4 };
 
-static const struct hak_geometry few = {16384, 1 << 21, FEW_SLOTS, 1, 1, HAK_POOL_MID};
+static const struct hak_geometry few = {16384, 1 << 21, FEW_SLOTS, 1, 1, HAK_POOL_MID, 0};
 
 /* What the page should be. */
 struct remote_model {

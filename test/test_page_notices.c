@@ -149,7 +149,7 @@ static void take_or_free(unsigned index, void *page)
 
 static void race_for_a_word(void *unused)
 {
-    const struct hak_geometry one_word = {1024, 1 << 25, WORD_SLOTS, 1, 1, HAK_POOL_TINY};
+    const struct hak_geometry one_word = {1024, 1 << 25, WORD_SLOTS, 1, 1, HAK_POOL_TINY, 0};
     (void)unused;
     scenario_arena(64);
     size_t page_idx = hak_pages_claim(HAK_POOL_TINY, 1, 1);
