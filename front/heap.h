@@ -54,7 +54,7 @@ struct hak_page_list {
 /* The pages behind a bin; see enum hak_list in page.h. */
 struct hak_shelf {
     struct hak_page_list lists[HAK_LISTS]; /* [holder] the head of PARTIAL is current */
-    _Atomic(uint32_t) resting;             /* [holder, atomic for others] pages on RESTING */
+    _Atomic(uint32_t) spare;               /* [holder, atomic for others] pages on SPARE */
     uint32_t last_miss;                    /* [owner] the heap's entries at the last one */
     uint16_t capacity;                     /* [owner] of the magazine; 2^k - 1, or 0 */
     uint8_t misses;                        /* [owner] that speak for growing */
@@ -163,14 +163,14 @@ uint32_t hak_heap_owned(void);
 /* Holding an orphan, or an idle thread's heap, for a moment (thread.c). False: it is in use. */
 bool hak_heap_hold_orphan(struct hak_heap *heap);
 bool hak_heap_hold_idle(struct hak_heap *heap);
-void hak_heap_let_go(struct hak_heap *heap);
+void hak_heap_let_go_orphan(struct hak_heap *heap);
+void hak_heap_let_go_idle(struct hak_heap *heap);
 
 /* Somebody has put a page on an orphan's list: drains it, if nobody else does (thread.c). */
 void hak_heap_help(struct hak_heap *heap);
 
 /* Reads the clock; does what is due at a tick for all heaps whose threads idle (thread.c). */
 void hak_heap_poll(void);
-
 /* malloc_trim() for all other heaps: empties orphans, sweeps idle ones, flags busy ones. Returns
  * the bytes given back. */
 size_t hak_heap_trim(void);

@@ -165,9 +165,12 @@ static HAK_NOINLINE void free_slow(void *block)
     hak_layout_check(block);
     if (tag - (uintptr_t)heap < sizeof heap->bins || !hak_heap_is_real(heap)) {
         free_slot(block);
-    } else if (HAK_UNLIKELY(hak_remote_free(heap, block)) && hak_heap_enter() != NULL) {
-        hak_remote_flush(heap);
-        hak_heap_leave(heap);
+    } else if (HAK_UNLIKELY(hak_remote_free(heap, block))) {
+        heap = hak_heap_enter(); /* in the child of a fork perhaps another one */
+        if (heap != NULL) {
+            hak_remote_flush(heap);
+            hak_heap_leave(heap);
+        }
     }
 }
 

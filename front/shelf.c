@@ -2,19 +2,20 @@
  * shelf: the pages behind a bin.
  *
  * The order in which a bin looks for a page: pending pages of the heap (remote frees), the current
- * page and its remote bits, other partial pages, pages of orphans, a new page of a segment.
+ * page and its remote bits, other partial pages, resting ones, pages of orphans and of idle heaps,
+ * a new page of a segment.
  */
 #include "front/heap.h"
 #include "segment/purge.h"
 
-/* Says to other threads how many pages this bin's owner leaves alone. */
-static void resting_add(struct hak_shelf *shelf, enum hak_list kind, uint32_t count)
+/* Says to other threads how many pages they may adopt. */
+static void spare_add(struct hak_shelf *shelf, enum hak_list kind, uint32_t count)
 {
-    if (kind == HAK_LIST_RESTING) {
+    if (kind == HAK_LIST_SPARE) {
         /* relaxed: one writer; others read it as a hint. */
-        uint32_t old = atomic_load_explicit(&shelf->resting, memory_order_relaxed);
+        uint32_t old = atomic_load_explicit(&shelf->spare, memory_order_relaxed);
         /* relaxed: the same. */
-        atomic_store_explicit(&shelf->resting, old + count, memory_order_relaxed);
+        atomic_store_explicit(&shelf->spare, old + count, memory_order_relaxed);
     }
 }
 
@@ -26,7 +27,7 @@ static void list_push_head(struct hak_shelf *shelf, enum hak_list kind, struct h
     *(page->next != NULL ? &page->next->prev : &list->tail) = page;
     list->head = page;
     page->list = (uint8_t)kind;
-    resting_add(shelf, kind, 1);
+    spare_add(shelf, kind, 1);
 }
 
 static void list_push_tail(struct hak_shelf *shelf, enum hak_list kind, struct hak_page *page)
@@ -37,7 +38,7 @@ static void list_push_tail(struct hak_shelf *shelf, enum hak_list kind, struct h
     *(page->prev != NULL ? &page->prev->next : &list->head) = page;
     list->tail = page;
     page->list = (uint8_t)kind;
-    resting_add(shelf, kind, 1);
+    spare_add(shelf, kind, 1);
 }
 
 static void list_remove(struct hak_shelf *shelf, struct hak_page *page)
@@ -45,7 +46,7 @@ static void list_remove(struct hak_shelf *shelf, struct hak_page *page)
     struct hak_page_list *list = &shelf->lists[page->list];
     *(page->prev != NULL ? &page->prev->next : &list->head) = page->next;
     *(page->next != NULL ? &page->next->prev : &list->tail) = page->prev;
-    resting_add(shelf, page->list, UINT32_MAX);
+    spare_add(shelf, page->list, UINT32_MAX);
     page->list = HAK_LIST_NONE;
 }
 
@@ -91,6 +92,17 @@ static bool page_close(struct hak_heap *heap, struct hak_page *page)
     return true;
 }
 
+/* Of a page with a share of free slots, others may make use. */
+#define SPARE_SHARE 8
+
+static enum hak_list list_at_rest(const struct hak_page *page)
+{
+    uint32_t count = hak_page_free_count(page);
+    return count == 0                           ? HAK_LIST_FULL
+           : count * SPARE_SHARE >= page->slots ? HAK_LIST_SPARE
+                                                : HAK_LIST_RESTING;
+}
+
 /* Sets FULL and puts the page where it belongs then; closes it if it is all free. */
 static void page_rest(struct hak_heap *heap, struct hak_page *page)
 {
@@ -100,7 +112,7 @@ static void page_rest(struct hak_heap *heap, struct hak_page *page)
         return;
     }
     list_remove(shelf, page);
-    list_push_head(shelf, hak_page_free_count(page) != 0 ? HAK_LIST_RESTING : HAK_LIST_FULL, page);
+    list_push_head(shelf, list_at_rest(page), page);
 }
 
 /* The owner looks at the page itself from here on. */
@@ -143,7 +155,9 @@ struct hak_page *hak_shelf_current(struct hak_heap *heap, size_t bin_idx)
         page_rest(heap, page); /* the heap wants to hear of its next remote free */
         page_choose(shelf);
     }
-    if ((page = shelf->lists[HAK_LIST_RESTING].head) != NULL) {
+    page = shelf->lists[HAK_LIST_SPARE].head;
+    page = page != NULL ? page : shelf->lists[HAK_LIST_RESTING].head;
+    if (page != NULL) {
         page_wake(shelf, page);
     }
     return page;
@@ -262,20 +276,20 @@ void hak_shelf_mend(struct hak_heap *heap)
     hak_shelf_drain(heap, false);
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
         struct hak_shelf *shelf = &heap->shelves[bin_idx];
-        for (enum hak_list kind = HAK_LIST_FULL; kind <= HAK_LIST_RESTING; kind++) {
+        for (enum hak_list kind = HAK_LIST_FULL; kind <= HAK_LIST_SPARE; kind++) {
             while (shelf->lists[kind].head != NULL) {
                 page_wake(shelf, shelf->lists[kind].head);
             }
         }
         struct hak_page *page = shelf->lists[HAK_LIST_PARTIAL].head;
         for (; page != NULL; page = page->next) {
-            hak_page_clear_pending(page);
+            hak_page_clear_stale(page);
             (void)hak_page_collect(page);
         }
     }
 }
 
-/* Takes a page over from a held orphan. False: a notice to it is on its way. */
+/* Takes a page over from a held heap. False: a notice to it is on its way. */
 static bool page_adopt(struct hak_heap *from, struct hak_heap *to, struct hak_page *page)
 {
     if (!hak_page_adopt(page, (uintptr_t)from, (uintptr_t)to)) {
@@ -294,33 +308,28 @@ static bool page_adopt(struct hak_heap *from, struct hak_heap *to, struct hak_pa
     return true;
 }
 
-/* How many pages are taken from another heap at once, how many are looked at for them, and how many
- * heaps. A page is worth it from an eighth of free slots on. */
+/* How many pages are taken from another heap at once, and how many orphans are looked at. */
 #define ADOPT_PAGES 4
-#define ADOPT_LOOKS 16
 #define ADOPT_HEAPS 16
-#define ADOPT_SHARE 8
 
 static size_t pages_adopt(struct hak_heap *from, struct hak_heap *to, size_t bin_idx)
 {
     size_t adopted = 0;
     hak_shelf_drain(from, true);
-    struct hak_page *page = from->shelves[bin_idx].lists[HAK_LIST_RESTING].head;
-    for (size_t looks = 0; page != NULL && adopted < ADOPT_PAGES && looks < ADOPT_LOOKS; looks++) {
+    struct hak_page *page = from->shelves[bin_idx].lists[HAK_LIST_SPARE].head;
+    for (size_t looks = 0; page != NULL && looks < ADOPT_PAGES; looks++) {
         struct hak_page *next = page->next;
-        if (hak_page_free_count(page) * ADOPT_SHARE >= page->slots) {
-            adopted += page_adopt(from, to, page);
-        }
+        adopted += page_adopt(from, to, page);
         page = next;
     }
     return adopted;
 }
 
-/* Whether another heap seems to have pages with free slots that it leaves alone. */
+/* Whether another heap seems to have pages to spare. */
 static bool has_spare_pages(const struct hak_heap *heap, size_t bin_idx)
 {
     /* relaxed: hints; holding the heap decides. */
-    return atomic_load_explicit(&heap->shelves[bin_idx].resting, memory_order_relaxed) != 0 ||
+    return atomic_load_explicit(&heap->shelves[bin_idx].spare, memory_order_relaxed) != 0 ||
            atomic_load_explicit(&heap->pending, memory_order_relaxed) != NULL;
 }
 
@@ -339,7 +348,7 @@ static bool adopt_from_orphans(struct hak_heap *heap, size_t bin_idx)
     for (size_t looked = 0; looked < ADOPT_HEAPS && adopted == 0; looked++) {
         if (at != heap && has_spare_pages(at, bin_idx) && hak_heap_hold_orphan(at)) {
             adopted = pages_adopt(at, heap, bin_idx);
-            hak_heap_let_go(at);
+            hak_heap_let_go_orphan(at);
         }
         at = adopted != 0 ? at : next_around(at);
     }
@@ -356,7 +365,7 @@ static bool adopt_from_idle(struct hak_heap *heap, size_t bin_idx)
     if (at != heap && heap->idle_entries == hak_heap_entries(at) && has_spare_pages(at, bin_idx) &&
         hak_heap_hold_idle(at)) {
         adopted = pages_adopt(at, heap, bin_idx);
-        hak_heap_let_go(at);
+        hak_heap_let_go_idle(at);
     }
     heap->idle_at = adopted != 0 ? at : next_around(at);
     heap->idle_entries = hak_heap_entries(heap->idle_at);

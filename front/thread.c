@@ -4,7 +4,7 @@
  *   first block   hak_heap_enter → heap_attach → heap_take_orphan or heap_make
  *   last block    heap_thread_exit → hak_heap_release_all, hak_shelf_rest → ORPHAN
  *   after that    hak_heap_enter → heap_borrow ... hak_heap_leave → back to ORPHAN
- *   while idle    hak_heap_poll of another thread → heap_tend
+ *   while idle    hak_heap_poll of another thread → heaps_tend_all
  *   fork          hak_heap_fork_child
  */
 #include <pthread.h>
@@ -23,7 +23,7 @@ static _Alignas(4096) const char no_heaps[2][4096];
 _Thread_local struct hak_heap *hak_heap_self = (struct hak_heap *)(uintptr_t)no_heaps[0];
 
 static _Atomic(struct hak_heap *) all_heaps; /* [any, atomic] a list that only grows */
-static _Atomic(uint32_t) heaps_made;         /* [any, atomic] how many there are */
+static _Atomic(uint32_t) heaps_usable;       /* [any, atomic] how many are not frozen */
 static _Atomic(uint32_t) orphans;            /* [any, atomic] about how many are nobody's */
 static _Atomic(uint32_t) trims;              /* [any, atomic] calls of malloc_trim() */
 static uint32_t forks;                       /* [const while there are threads] of ancestors */
@@ -45,7 +45,7 @@ uint32_t hak_heap_orphans(void)
 uint32_t hak_heap_owned(void)
 {
     /* relaxed: a figure. */
-    uint32_t made = atomic_load_explicit(&heaps_made, memory_order_relaxed);
+    uint32_t made = atomic_load_explicit(&heaps_usable, memory_order_relaxed);
     return made - (uint32_t)hak_min(hak_heap_orphans(), made);
 }
 
@@ -102,32 +102,67 @@ bool hak_heap_hold_orphan(struct hak_heap *heap)
     return true;
 }
 
-bool hak_heap_hold_idle(struct hak_heap *heap)
-{
-    uint32_t nobody = 0;
-    /* acquire: what an earlier holder did. */
-    if (state_of(heap) != HAK_HEAP_IDLE ||
-        !atomic_compare_exchange_strong_explicit(&heap->holder, &nobody, 1, memory_order_acquire,
-                                                 memory_order_relaxed)) {
-        return false;
-    }
-    /* acquire: pairs with the owner's last hak_heap_leave(). After the barrier: see heap.h. */
-    if (hak_os_barrier_all() &&
-        atomic_load_explicit(&heap->state, memory_order_acquire) == HAK_HEAP_IDLE) {
-        return true;
-    }
-    hak_heap_let_go(heap);
-    return false;
-}
-
-void hak_heap_let_go(struct hak_heap *heap)
+void hak_heap_let_go_orphan(struct hak_heap *heap)
 {
     if (state_change(heap, HAK_HEAP_ORPHAN_HELD, HAK_HEAP_ORPHAN)) {
         hak_heap_help(heap);
-    } else {
-        /* release: pairs with the owner's load in heap_try_enter(). */
-        atomic_store_explicit(&heap->holder, 0, memory_order_release);
     }
+}
+
+/* The holder's store, without its barrier. */
+static bool idle_reserve(struct hak_heap *heap)
+{
+    uint32_t nobody = 0;
+    /* acquire: what an earlier holder did. */
+    return state_of(heap) == HAK_HEAP_IDLE &&
+           atomic_compare_exchange_strong_explicit(&heap->holder, &nobody, 1, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+void hak_heap_let_go_idle(struct hak_heap *heap)
+{
+    /* release: pairs with the owner's load in heap_try_enter(). */
+    atomic_store_explicit(&heap->holder, 0, memory_order_release);
+}
+
+/* For a reserved heap, after the barrier: it is held now, or not reserved any more. */
+static bool idle_confirm(struct hak_heap *heap)
+{
+    /* acquire: pairs with the owner's last hak_heap_leave(). */
+    if (atomic_load_explicit(&heap->state, memory_order_acquire) == HAK_HEAP_IDLE) {
+        return true;
+    }
+    hak_heap_let_go_idle(heap);
+    return false;
+}
+
+/* A barrier on all CPUs. Once refused, it is tried again after the next tick only. */
+static bool barrier_all(void)
+{
+    static _Atomic(uint32_t) refused_at; /* [any, atomic] ticks + 1, or 0 */
+    uint32_t now = hak_purge_ticks() + 1;
+    /* relaxed: a note that saves system calls. */
+    if (atomic_load_explicit(&refused_at, memory_order_relaxed) == now) {
+        return false;
+    }
+    if (hak_os_barrier_all()) {
+        return true;
+    }
+    /* relaxed: the same. */
+    atomic_store_explicit(&refused_at, now, memory_order_relaxed);
+    return false;
+}
+
+bool hak_heap_hold_idle(struct hak_heap *heap)
+{
+    if (!idle_reserve(heap)) {
+        return false;
+    }
+    if (!barrier_all()) {
+        hak_heap_let_go_idle(heap);
+        return false;
+    }
+    return idle_confirm(heap);
 }
 
 void hak_heap_help(struct hak_heap *heap)
@@ -160,7 +195,7 @@ static struct hak_heap *heap_make(uint32_t state)
                                                   memory_order_release, memory_order_relaxed)) {
     }
     /* relaxed: a figure. */
-    (void)atomic_fetch_add_explicit(&heaps_made, 1, memory_order_relaxed);
+    (void)atomic_fetch_add_explicit(&heaps_usable, 1, memory_order_relaxed);
     return heap;
 }
 
@@ -189,6 +224,17 @@ static void heap_prewarm(struct hak_heap *heap)
     }
 }
 
+/* A fork by a signal handler may have come while the heap was the thread's, and did not look so. */
+static void heap_thaw(struct hak_heap *heap)
+{
+    if (HAK_UNLIKELY(state_of(heap) == HAK_HEAP_FROZEN)) {
+        /* relaxed: such a child has one thread. */
+        atomic_store_explicit(&heap->holder, 0, memory_order_relaxed);
+        /* relaxed: the same. */
+        atomic_store_explicit(&heap->state, HAK_HEAP_BUSY, memory_order_relaxed);
+    }
+}
+
 /* The thread's first slow path: returns inside of it. */
 static struct hak_heap *heap_attach(void)
 {
@@ -206,6 +252,7 @@ static struct hak_heap *heap_attach(void)
     heap->seen_trims = trims_count();
     heap->arena_pages = hak_region_pages();
     hak_heap_self = heap;
+    heap_thaw(heap);
     if (exit_key_made) {
         (void)pthread_setspecific(exit_key, heap); /* may allocate: that enters once more */
     }
@@ -250,6 +297,12 @@ static void heap_look_around(struct hak_heap *heap)
     }
 }
 
+static void entries_count(struct hak_heap *heap)
+{
+    /* relaxed: one writer. */
+    atomic_store_explicit(&heap->entries, hak_heap_entries(heap) + 1, memory_order_relaxed);
+}
+
 /* From IDLE to BUSY, unless another thread holds the heap. */
 static bool heap_try_enter(struct hak_heap *heap)
 {
@@ -257,7 +310,7 @@ static bool heap_try_enter(struct hak_heap *heap)
      * by its barrier; the compiler alone must keep it. */
     atomic_store_explicit(&heap->state, HAK_HEAP_BUSY, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
-    /* acquire: pairs with hak_heap_let_go(). */
+    /* acquire: pairs with hak_heap_let_go_idle(). */
     if (HAK_LIKELY(atomic_load_explicit(&heap->holder, memory_order_acquire) == 0)) {
         return true;
     }
@@ -281,10 +334,10 @@ struct hak_heap *hak_heap_enter(void)
         if (HAK_LIKELY(heap_try_enter(heap))) {
             break;
         }
+        entries_count(heap); /* who waits is seen to be awake */
     }
     heap->depth = 1;
-    /* relaxed: one writer. */
-    atomic_store_explicit(&heap->entries, hak_heap_entries(heap) + 1, memory_order_relaxed);
+    entries_count(heap);
     heap_look_around(heap);
     return heap;
 }
@@ -299,7 +352,7 @@ void hak_heap_leave(struct hak_heap *heap)
     if (HAK_UNLIKELY(heap != hak_heap_self)) { /* borrowed */
         hak_heap_flush_all(heap); /* its pages may be adopted: no magazine must hold of them */
         hak_shelf_rest(heap);
-        hak_heap_let_go(heap);
+        hak_heap_let_go_orphan(heap);
         return;
     }
     if (HAK_UNLIKELY(heap->depth != 1)) {
@@ -317,11 +370,11 @@ void hak_heap_leave(struct hak_heap *heap)
 /* Destructors of other keys may still allocate after this one: they borrow. */
 static void heap_thread_exit(void *value)
 {
-    struct hak_heap *heap = hak_heap_self;
-    if (heap != value || hak_heap_enter() == NULL) {
+    struct hak_heap *heap = hak_heap_self != value ? NULL : hak_heap_enter();
+    if (heap == NULL) {
         return; /* the child of a fork that left this heap behind */
     }
-    hak_heap_release_all(heap);
+    hak_heap_release_all(heap); /* in such a child, entering may just have found another one */
     hak_shelf_rest(heap);
     heap->depth = 0;
     hak_heap_self = ENDED;
@@ -348,32 +401,58 @@ static bool heap_is_tended(struct hak_heap *heap)
            atomic_load_explicit(&heap->pending, memory_order_relaxed) == NULL;
 }
 
-/* Gives back what a heap holds whose thread is in no slow path; not its magazines, which the thread
- * uses without synchronisation. From here on its pages say so when blocks come back. */
-static void heap_tend(struct hak_heap *heap)
+/* Heaps that one barrier serves. */
+#define TEND_HEAPS 64
+
+/* Gives back what heaps hold whose threads are in no slow path; not their magazines, which the
+ * threads use without synchronisation. From here on their pages say so when blocks come back. */
+static void heaps_tend(struct hak_heap *const *heaps, size_t count)
 {
-    if (!heap_is_tended(heap) && hak_heap_hold_idle(heap)) {
-        hak_shelf_drain(heap, true);
-        hak_shelf_rest(heap);
-        /* relaxed: a note; one more than `entries`, which may be 0. */
-        atomic_store_explicit(&heap->tended_entries, hak_heap_entries(heap) + 1,
-                              memory_order_relaxed);
-        hak_heap_let_go(heap);
+    bool sure = count != 0 && barrier_all();
+    for (size_t i = 0; i < count; i++) {
+        struct hak_heap *heap = heaps[i];
+        if (sure && idle_confirm(heap)) {
+            hak_shelf_drain(heap, true);
+            hak_shelf_rest(heap);
+            /* relaxed: a note; one more than `entries`, which may be 0. */
+            atomic_store_explicit(&heap->tended_entries, hak_heap_entries(heap) + 1,
+                                  memory_order_relaxed);
+            hak_heap_let_go_idle(heap);
+        } else if (!sure) {
+            hak_heap_let_go_idle(heap);
+        }
     }
+}
+
+/* Whether its thread was in no slow path since the last tick. */
+static bool was_idle(struct hak_heap *heap)
+{
+    uint32_t entries = hak_heap_entries(heap);
+    /* relaxed: a note from tick to tick. */
+    return atomic_exchange_explicit(&heap->tick_entries, entries, memory_order_relaxed) == entries;
+}
+
+/* At a tick those that were idle since the last one; else all. */
+static void heaps_tend_all(bool at_tick)
+{
+    struct hak_heap *reserved[TEND_HEAPS];
+    size_t count = 0;
+    for (struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
+        if ((!at_tick || was_idle(at)) && !heap_is_tended(at) && idle_reserve(at)) {
+            reserved[count++] = at;
+        }
+        if (count == TEND_HEAPS) {
+            heaps_tend(reserved, count);
+            count = 0;
+        }
+    }
+    heaps_tend(reserved, count);
 }
 
 void hak_heap_poll(void)
 {
-    if (!hak_purge_poll()) {
-        return;
-    }
-    for (struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
-        uint32_t entries = hak_heap_entries(at);
-        /* relaxed: a note from tick to tick. */
-        if (atomic_exchange_explicit(&at->tick_entries, entries, memory_order_relaxed) == entries &&
-            state_of(at) == HAK_HEAP_IDLE) {
-            heap_tend(at);
-        }
+    if (hak_purge_poll()) {
+        heaps_tend_all(true);
     }
 }
 
@@ -385,11 +464,10 @@ size_t hak_heap_trim(void)
         if (hak_heap_hold_orphan(at)) {
             hak_heap_release_all(at);
             hak_shelf_rest(at);
-            hak_heap_let_go(at);
-        } else {
-            heap_tend(at);
+            hak_heap_let_go_orphan(at);
         }
     }
+    heaps_tend_all(false);
     return hak_purge_all();
 }
 
@@ -417,10 +495,17 @@ static bool stays_ours(const struct hak_heap *heap, const struct hak_heap *self)
  */
 void hak_heap_fork_child(void)
 {
-    forks++;
     struct hak_heap *self = hak_heap_self;
+    uint32_t orphan_count = 0;
+    uint32_t own_count = 0;
+    forks++;
+    hak_page_forked();
     for (struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
-        if (!stays_ours(at, self) && state_of(at) != HAK_HEAP_ORPHAN) {
+        bool is_orphan = state_of(at) == HAK_HEAP_ORPHAN;
+        bool is_ours = stays_ours(at, self);
+        orphan_count += is_orphan;
+        own_count += is_ours;
+        if (!is_orphan && !is_ours) {
             /* relaxed: the child has one thread. */
             atomic_store_explicit(&at->state, HAK_HEAP_FROZEN, memory_order_relaxed);
         } else if (is_held(at)) {
@@ -428,6 +513,10 @@ void hak_heap_fork_child(void)
             atomic_store_explicit(&at->holder, 0, memory_order_relaxed);
         }
     }
+    /* relaxed: the same, and figures. */
+    atomic_store_explicit(&orphans, orphan_count, memory_order_relaxed);
+    /* relaxed: the same. */
+    atomic_store_explicit(&heaps_usable, orphan_count + own_count, memory_order_relaxed);
     if (hak_heap_is_real(self) && state_of(self) == HAK_HEAP_FROZEN) {
         hak_heap_self = NOT_YET;
     }

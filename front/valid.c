@@ -50,7 +50,8 @@ static bool heap_is_valid(const struct hak_heap *heap)
         if (!bin_is_valid(heap, bin_idx) ||
             !list_is_valid(heap, HAK_LIST_PARTIAL, bin_idx, &pages) ||
             !list_is_valid(heap, HAK_LIST_FULL, bin_idx, &pages) ||
-            !list_is_valid(heap, HAK_LIST_RESTING, bin_idx, &pages)) {
+            !list_is_valid(heap, HAK_LIST_RESTING, bin_idx, &pages) ||
+            !list_is_valid(heap, HAK_LIST_SPARE, bin_idx, &pages)) {
             return false;
         }
     }

@@ -44,7 +44,6 @@ _Noreturn void hak_fatal(const char *message);
 #define HAK_ASSERT(condition) ((void)sizeof(condition))
 #endif
 
-/* `alignment` is a power of two here and below. The sum must not overflow. */
 /* How many bits are set. In line: without -mpopcnt the builtin is a call into libgcc. The sums of
  * pairs, nibbles and bytes (Warren, Hacker's Delight, 5-1). */
 static inline uint32_t hak_popcount(uint64_t bits)
@@ -55,6 +54,7 @@ static inline uint32_t hak_popcount(uint64_t bits)
     return (uint32_t)(bits * 0x0101010101010101 >> 56);
 }
 
+/* `alignment` is a power of two here and below. The sum must not overflow. */
 static inline size_t hak_align_up(size_t value, size_t alignment)
 {
     return (value + alignment - 1) & ~(alignment - 1);

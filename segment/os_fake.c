@@ -79,6 +79,13 @@ void hak_fake_advance_ms(uint64_t ms)
     (void)atomic_fetch_add_explicit(&clock_ms, ms, memory_order_relaxed);
 }
 
+static void (*at_barrier)(void); /* [set by the test while one thread runs] */
+
+void hak_fake_at_barrier(void (*step)(void))
+{
+    at_barrier = step;
+}
+
 size_t hak_fake_count(enum hak_fake_call call)
 {
     /* relaxed: a figure. */
@@ -343,6 +350,11 @@ size_t hak_os_address_limit_bytes(void)
 /* The kernel's own, so that programs of several threads may run on this file. */
 bool hak_os_barrier_all(void)
 {
+    if (at_barrier != NULL) {
+        void (*step)(void) = at_barrier;
+        at_barrier = NULL;
+        step();
+    }
     if (call_begin(HAK_FAKE_BARRIER)) {
         return false;
     }

@@ -49,6 +49,9 @@ void hak_fake_fail(enum hak_fake_call call, size_t at, size_t times);
 /* No call fails any more. */
 void hak_fake_heal(void);
 
+/* Runs in the next barrier, when the caller has done what comes before it; NULL for nothing. */
+void hak_fake_at_barrier(void (*step)(void));
+
 /* Calls so far, failed ones too; how many failed because the test said so; bytes reserved now. */
 size_t hak_fake_count(enum hak_fake_call call);
 size_t hak_fake_failures(enum hak_fake_call call);

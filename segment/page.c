@@ -206,6 +206,26 @@ void hak_page_clear_pending(struct hak_page *page)
                                     memory_order_seq_cst);
 }
 
+/* The value of PENDING in this process. [const while there are threads] */
+static uintptr_t pending_mark = HAK_PAGE_PENDING;
+
+void hak_page_forked(void)
+{
+    const uintptr_t lowest = HAK_PAGE_PENDING & -(uintptr_t)HAK_PAGE_PENDING;
+    pending_mark = pending_mark == lowest ? HAK_PAGE_PENDING : pending_mark - lowest;
+}
+
+void hak_page_clear_stale(struct hak_page *page)
+{
+    /* relaxed: a stale value is nobody's; a live freer sets it only where it is 0. */
+    uintptr_t word = atomic_load_explicit(&page->word, memory_order_relaxed);
+    if ((word & HAK_PAGE_PENDING) != 0 && (word & HAK_PAGE_PENDING) != pending_mark) {
+        /* seq_cst: before hak_page_collect(), as in hak_page_clear_pending(). */
+        (void)atomic_fetch_and_explicit(&page->word, ~(uintptr_t)HAK_PAGE_PENDING,
+                                        memory_order_seq_cst);
+    }
+}
+
 uintptr_t hak_page_free_remote(struct hak_page *page, size_t word_idx, uint64_t bits)
 {
     /* seq_cst: before the load of the word, see the protocol in page.h; release: what this thread
@@ -217,7 +237,7 @@ uintptr_t hak_page_free_remote(struct hak_page *page, size_t word_idx, uint64_t 
     const uintptr_t mask = HAK_PAGE_ACTIVE | HAK_PAGE_FULL | HAK_PAGE_PENDING;
     while ((word & mask) == (HAK_PAGE_ACTIVE | HAK_PAGE_FULL)) {
         /* acq_rel: PENDING makes the link ours until the owner has cleared it. */
-        if (atomic_compare_exchange_weak_explicit(&page->word, &word, word | HAK_PAGE_PENDING,
+        if (atomic_compare_exchange_weak_explicit(&page->word, &word, word | pending_mark,
                                                   memory_order_acq_rel, memory_order_acquire)) {
             return word & ~(uintptr_t)HAK_PAGE_FLAGS;
         }

@@ -33,9 +33,10 @@
 
 /* The low bits of a page's word, beside the owner's address. */
 enum {
-    HAK_PAGE_ACTIVE = 1,  /* open: has an owner and slots */
-    HAK_PAGE_FULL = 2,    /* the owner wants to know of remote frees */
-    HAK_PAGE_PENDING = 4, /* on the owner's list of pages with remote frees, or about to be */
+    HAK_PAGE_ACTIVE = 1,   /* open: has an owner and slots */
+    HAK_PAGE_FULL = 2,     /* the owner wants to know of remote frees */
+    HAK_PAGE_PENDING = 12, /* not 0: on the owner's list of pages with remote frees, or about to
+                              be; which value, says since which fork (hak_page_forked) */
     HAK_PAGE_FLAGS = 15,
 };
 
@@ -48,6 +49,7 @@ enum hak_list {
     HAK_LIST_PARTIAL, /* may have free slots; its owner looks at it now and then */
     HAK_LIST_FULL,    /* had none when its owner set FULL */
     HAK_LIST_RESTING, /* has some, and FULL is set: nobody needs to look at it */
+    HAK_LIST_SPARE,   /* the same, and enough of them for another heap to adopt it */
     HAK_LISTS,
 };
 
@@ -180,6 +182,9 @@ bool hak_page_set_full(struct hak_page *page);
 void hak_page_clear_full(struct hak_page *page);
 /* For a page from the owner's list, once its link was read: clears FULL and PENDING. [owner] */
 void hak_page_clear_pending(struct hak_page *page);
+/* Clears PENDING if it was set before the last fork. [owner] Notes a fork, in its child. */
+void hak_page_clear_stale(struct hak_page *page);
+void hak_page_forked(void);
 
 /* Frees slots of one bitmap word from any thread. If the owner must be told, returns its address
  * and has set PENDING: the caller pushes the page on that owner's list. Else 0. */

@@ -148,12 +148,80 @@ static void adopt__no_barriers__takes_new_pages(void **state)
     scenario_run(run_course, &course);
 }
 
+/* ---- holding -------------------------------------------------------------------------------- */
+
+static struct hak_heap *target;
+
+static void become_held_orphan(void)
+{
+    atomic_store(&target->state, HAK_HEAP_ORPHAN_HELD);
+}
+
+/* Its thread ended between our first look and the barrier, and somebody else holds the orphan. */
+static void hold_late(void *unused)
+{
+    (void)unused;
+    hak_fake_wake(4096);
+    hak_free(hak_malloc(1));
+    target = hak_heap_self;
+    hak_fake_at_barrier(become_held_orphan);
+    SUPPORT_REQUIRE(!hak_heap_hold_idle(target));
+    SUPPORT_REQUIRE(hak_fake_count(HAK_FAKE_BARRIER) == 1);
+    SUPPORT_REQUIRE(atomic_load(&target->state) == HAK_HEAP_ORPHAN_HELD);
+    SUPPORT_REQUIRE(atomic_load(&target->holder) == 0);
+}
+
+static void adopt__idle_heap_became_a_held_orphan__hold_of_the_other_stands(void **state)
+{
+    (void)state;
+    scenario_run(hold_late, NULL);
+}
+
+static void become_busy(void)
+{
+    atomic_store(&target->state, HAK_HEAP_BUSY);
+}
+
+static void hold_what_is_or_becomes(void *unused)
+{
+    (void)unused;
+    hak_fake_wake(4096);
+    hak_free(hak_malloc(1));
+    target = hak_heap_self;
+    SUPPORT_REQUIRE(hak_heap_hold_idle(target));
+    SUPPORT_REQUIRE(!hak_heap_hold_idle(target)); /* by one at a time */
+    hak_heap_let_go_idle(target);
+    hak_fake_at_barrier(become_busy);
+    SUPPORT_REQUIRE(!hak_heap_hold_idle(target));
+    SUPPORT_REQUIRE(atomic_load(&target->holder) == 0);
+    atomic_store(&target->state, HAK_HEAP_IDLE);
+    /* A refused barrier is not asked for again before the next tick. */
+    hak_fake_fail(HAK_FAKE_BARRIER, 1, HAK_FAKE_FOREVER);
+    size_t calls = hak_fake_count(HAK_FAKE_BARRIER);
+    SUPPORT_REQUIRE(!hak_heap_hold_idle(target) && !hak_heap_hold_idle(target));
+    SUPPORT_REQUIRE(hak_fake_count(HAK_FAKE_BARRIER) == calls + 1);
+    SUPPORT_REQUIRE(atomic_load(&target->holder) == 0);
+    hak_fake_heal();
+    hak_fake_advance_ms(1000);
+    hak_heap_poll();
+    SUPPORT_REQUIRE(hak_heap_hold_idle(target));
+    hak_heap_let_go_idle(target);
+}
+
+static void adopt__idle_heap__is_held_by_one_and_only_while_idle(void **state)
+{
+    (void)state;
+    scenario_run(hold_what_is_or_becomes, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adopt__owner_sleeps__its_half_free_pages_serve),
         cmocka_unit_test(adopt__owner_sleeps_with_blocks_in_its_magazine__nothing_is_lost),
         cmocka_unit_test(adopt__no_barriers__takes_new_pages),
+        cmocka_unit_test(adopt__idle_heap_became_a_held_orphan__hold_of_the_other_stands),
+        cmocka_unit_test(adopt__idle_heap__is_held_by_one_and_only_while_idle),
     };
     return cmocka_run_group_tests_name("adopt", tests, NULL, NULL);
 }

@@ -325,7 +325,7 @@ static void model_compare(const struct remote_model *model, const struct hak_pag
                           uintptr_t owner)
 {
     uintptr_t word = owner | HAK_PAGE_ACTIVE | (model->full ? HAK_PAGE_FULL : 0) |
-                     (model->pending ? HAK_PAGE_PENDING : 0);
+                     (model->pending ? HAK_PAGE_PENDING : 0); /* of the first process */
     SUPPORT_REQUIRE(atomic_load(&page->word) == word);
     SUPPORT_REQUIRE(hak_page_free_count(page) == model->free_count);
     SUPPORT_REQUIRE(hak_page_is_valid(page) && hak_page_is_owned(page, owner));
@@ -384,6 +384,40 @@ static void page__remote_frees_in_all_orders__flags_and_notices_as_the_model_say
     scenario_run(run_all_orders, NULL);
 }
 
+/* ---- the child of a fork -------------------------------------------------------------------- */
+
+/* PENDING that a vanished thread has set goes; what somebody sets here stays. */
+static void check_stale(void *unused)
+{
+    (void)unused;
+    begin();
+    for (unsigned forks = 0; forks < 7; forks++) {
+        struct hak_page *page = page_open(&few, 9);
+        void *blocks[FEW_SLOTS];
+        hak_page_take(page, blocks + FEW_SLOTS - 1, FEW_SLOTS);
+        SUPPORT_REQUIRE(!hak_page_set_full(page));
+        SUPPORT_REQUIRE(hak_page_free_remote(page, 0, 1) == OWNER);
+        hak_page_clear_stale(page);
+        SUPPORT_REQUIRE(!hak_page_adopt(page, OWNER, OTHER_OWNER)); /* still pending */
+        hak_page_forked();
+        SUPPORT_REQUIRE(hak_page_free_remote(page, 0, 2) == 0);
+        hak_page_clear_stale(page);
+        SUPPORT_REQUIRE(hak_page_free_remote(page, 0, 4) == OWNER);
+        hak_page_clear_stale(page);
+        SUPPORT_REQUIRE(hak_page_free_remote(page, 0, 8) == 0);
+        SUPPORT_REQUIRE(hak_page_collect(page) == FEW_SLOTS && hak_page_is_valid(page));
+        SUPPORT_REQUIRE(!hak_page_close(page, OWNER, &meta));
+        hak_page_clear_pending(page);
+        SUPPORT_REQUIRE(hak_page_close(page, OWNER, &meta));
+    }
+}
+
+static void page__pending_before_a_fork__is_cleared_after_it(void **state)
+{
+    (void)state;
+    scenario_run(check_stale, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +425,7 @@ int main(void)
         cmocka_unit_test(page__blocks_taken_and_given__lowest_first_and_all_accounted),
         cmocka_unit_test(page__remote_frees_in_all_orders__flags_and_notices_as_the_model_says),
         cmocka_unit_test(page__what_is_no_live_block_freed__stops),
+        cmocka_unit_test(page__pending_before_a_fork__is_cleared_after_it),
     };
     return cmocka_run_group_tests_name("page", tests, NULL, NULL);
 }
