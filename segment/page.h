@@ -141,7 +141,7 @@ static inline int64_t hak_page_slot(const struct hak_page *page, const void *blo
     return (int64_t)(product >> 32);
 }
 
-/* Whether the page is open for this bin: what a magazine's block must find. */
+/* Whether the page is open for this bin, as it is for a magazine's blocks. */
 static inline bool hak_page_is_open(const struct hak_page *page, size_t bin_idx)
 {
     /* relaxed: ACTIVE does not change while a block of the page is not free. */
@@ -185,7 +185,6 @@ void hak_page_clear_pending(struct hak_page *page);
 /* Clears PENDING if it was set before the last fork. [owner] Notes a fork, in its child. */
 void hak_page_clear_stale(struct hak_page *page);
 void hak_page_forked(void);
-
 /* Frees slots of one bitmap word from any thread. If the owner must be told, returns its address
  * and has set PENDING: the caller pushes the page on that owner's list. Else 0. */
 uintptr_t hak_page_free_remote(struct hak_page *page, size_t word_idx, uint64_t bits);
