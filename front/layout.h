@@ -7,7 +7,7 @@
 #ifndef HAK_LAYOUT_H
 #define HAK_LAYOUT_H
 
-#include "front/heap.h"
+#include "front/find.h"
 
 /* Bytes of a slot that are not the user's. */
 #define HAK_LAYOUT_BYTES ((size_t)0)
@@ -21,14 +21,7 @@
 /* Finds the bin that serves a block of this heap. False: another owner, a large block, not ours. */
 static inline bool hak_layout_find(struct hak_heap *heap, const void *block, struct hak_bin **bin)
 {
-    size_t page_idx = ((uintptr_t)block - heap->arena_base) >> HAK_PAGE_SHIFT;
-    if (HAK_UNLIKELY(page_idx >= heap->arena_pages)) {
-        return false;
-    }
-    /* relaxed: who frees a block got it after its page's tag was set. */
-    uintptr_t tag = atomic_load_explicit(&heap->tags[page_idx], memory_order_relaxed);
-    *bin = (struct hak_bin *)tag;
-    return HAK_LIKELY((tag ^ (uintptr_t)heap) < sizeof heap->bins);
+    return hak_find_by_tag(heap, block, bin);
 }
 
 /* Marks a block on its way out: any; one of at most HAK_SMALL_MAX. */
