@@ -5,13 +5,8 @@
 #ifndef HAK_COMPAT_LAYOUT_H
 #define HAK_COMPAT_LAYOUT_H
 
-#include "compat/header.h"
-
-#define HAK_SWITCH_SPACE true
-#define HAK_SWITCH_WRITE true
-#define HAK_SWITCH_READ false /* hak_find_by_header() does */
-#define HAK_SWITCH_FIND hak_find_by_header
-
 #include "compat/switches.h"
+
+HAK_SWITCHED_LAYOUT(true, true, false, hak_find_by_header);
 
 #endif

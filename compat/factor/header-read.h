@@ -5,13 +5,8 @@
 #ifndef HAK_FACTOR_H
 #define HAK_FACTOR_H
 
-#include "compat/header.h"
-
-#define HAK_SWITCH_SPACE true
-#define HAK_SWITCH_WRITE false
-#define HAK_SWITCH_READ true
-#define HAK_SWITCH_FIND hak_find_by_tag
-
 #include "compat/switches.h"
+
+HAK_SWITCHED_LAYOUT(true, false, true, hak_find_by_tag);
 
 #endif

@@ -6,7 +6,7 @@
 #ifndef HAK_FACTOR_H
 #define HAK_FACTOR_H
 
-#include "compat/header.h"
+#include "compat/switches.h"
 
 static inline bool hak_find_without_owner(struct hak_heap *heap, const void *block,
                                           struct hak_bin **bin)
@@ -21,11 +21,6 @@ static inline bool hak_find_without_owner(struct hak_heap *heap, const void *blo
     return HAK_LIKELY(tag >= HAK_TAG_BINS);
 }
 
-#define HAK_SWITCH_SPACE false
-#define HAK_SWITCH_WRITE false
-#define HAK_SWITCH_READ false
-#define HAK_SWITCH_FIND hak_find_without_owner
-
-#include "compat/switches.h"
+HAK_SWITCHED_LAYOUT(false, false, false, hak_find_without_owner);
 
 #endif
