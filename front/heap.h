@@ -30,21 +30,10 @@
 #ifndef HAK_HEAP_H
 #define HAK_HEAP_H
 
+#include "front/bin.h"
 #include "front/classes.h"
 
 #define HAK_HEAP_ALIGN ((size_t)4096)
-
-/*
- * A magazine is an array; base[0] is NULL and the blocks lie in base[1] .. top[0].
- * Invariant: first == *top; base <= top <= limit; blocks == top - base.
- * An unused bin has first == NULL and top == limit, so that both paths leave at once.
- */
-struct hak_bin {
-    void *first;  /* [owner] the block that the next malloc returns, or NULL */
-    void **top;   /* [owner] where that block stands in the magazine */
-    void **limit; /* [owner] top of a full magazine */
-    void **base;  /* [owner] */
-};
 
 /* A list of pages, linked through their descriptors. */
 struct hak_page_list {
@@ -190,11 +179,6 @@ static inline uint32_t hak_heap_entries(const struct hak_heap *heap)
 {
     /* relaxed: one writer, the owner; others look whether it changes. */
     return atomic_load_explicit(&heap->entries, memory_order_relaxed);
-}
-
-static inline size_t hak_bin_count(const struct hak_bin *bin)
-{
-    return (size_t)(bin->top - bin->base);
 }
 
 #endif

@@ -25,23 +25,6 @@
 #include "hakmem.h"
 #include "segment/large.h"
 
-/* Takes the bin's first block off, which is not NULL. The one below it is loaded for the next call:
- * nobody waits for that load. */
-static inline void bin_pop(struct hak_bin *bin)
-{
-    void **top = bin->top;
-    bin->first = top[-1];
-    bin->top = top - 1;
-}
-
-/* Puts a block on top. There is room. */
-static inline void bin_push(struct hak_bin *bin, void **top, void *block)
-{
-    top[1] = block;
-    bin->top = top + 1;
-    bin->first = block;
-}
-
 static void *out_of_memory(void)
 {
     errno = ENOMEM;
@@ -90,7 +73,7 @@ void *hak_take_bin(size_t bin_idx)
     if (HAK_UNLIKELY(block == NULL)) {
         return malloc_refill(bin_idx);
     }
-    bin_pop(bin);
+    hak_bin_pop(bin);
     hak_layout_mark(block, bin);
     return block;
 }
@@ -119,7 +102,7 @@ void *hak_malloc(size_t size)
     if (HAK_UNLIKELY(block == NULL)) {
         return malloc_small_slow(size); /* the bin is empty */
     }
-    bin_pop(bin);
+    hak_bin_pop(bin);
     hak_layout_mark_small(block, bin);
     return block;
 }
@@ -134,10 +117,10 @@ static HAK_NOINLINE void free_slot(void *block)
         return;
     }
     if (hak_layout_find(heap, block, &bin)) {
-        if (bin->top == bin->limit) {
+        if (hak_bin_is_full(bin)) {
             hak_heap_make_room(heap, (size_t)(bin - heap->bins));
         }
-        bin_push(bin, bin->top, block);
+        hak_bin_push(bin, block);
     } else if (hak_remote_free(heap, block)) {
         hak_remote_flush(heap);
     }
@@ -182,10 +165,9 @@ void hak_free(void *block)
         free_slow(block); /* other owner, large, foreign or NULL */
         return;
     }
-    void **top = bin->top;
-    if (HAK_UNLIKELY(top == bin->limit)) {
+    if (HAK_UNLIKELY(hak_bin_is_full(bin))) {
         free_slow(block); /* the magazine is full */
         return;
     }
-    bin_push(bin, top, block);
+    hak_bin_push(bin, block);
 }

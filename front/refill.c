@@ -1,8 +1,6 @@
 /*
  * refill: blocks go from pages to magazines and back, by runs.
  */
-#include <string.h>
-
 #include "front/layout.h"
 
 /*
@@ -21,33 +19,16 @@
 #define HEAP_MAGAZINE_BYTES_MIN (1 * HAK_MIB)
 #define ALL_MAGAZINE_BYTES (64 * HAK_MIB)
 
-static void bin_set_count(struct hak_bin *bin, size_t count)
-{
-    bin->top = bin->base + count;
-    bin->first = *bin->top;
-}
-
-/* Puts the bin's blocks into a magazine of `capacity` blocks. */
+/* Gives the bin room for `capacity` blocks. */
 static bool magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t capacity)
 {
-    struct hak_bin *bin = &heap->bins[bin_idx];
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
     size_t slot_bytes = hak_classes[bin_idx].geometry.slot_bytes;
-    size_t count = hak_bin_count(bin);
-    HAK_ASSERT(count <= capacity);
-    void **base = hak_meta_take(&heap->meta, (capacity + (size_t)1) * sizeof(void *));
-    if (base == NULL) {
+    if (!hak_bin_resize(&heap->bins[bin_idx], &heap->meta, shelf->capacity, capacity)) {
         return false;
-    }
-    if (shelf->capacity != 0) {
-        memcpy(base, bin->base, (count + 1) * sizeof(void *));
-        hak_meta_give(&heap->meta, bin->base, (shelf->capacity + (size_t)1) * sizeof(void *));
     }
     heap->magazine_bytes += (capacity - (size_t)shelf->capacity) * slot_bytes;
     shelf->capacity = capacity;
-    bin->base = base;
-    bin->limit = base + capacity;
-    bin_set_count(bin, count);
     return true;
 }
 
@@ -116,15 +97,14 @@ static bool bin_fill(struct hak_heap *heap, size_t bin_idx, size_t count)
 {
     struct hak_bin *bin = &heap->bins[bin_idx];
     struct hak_page *page = page_find(heap, bin_idx);
-    size_t have = 0;
-    for (size_t pages = 0; page != NULL && have < count && pages < REFILL_PAGES; pages++) {
-        size_t take = hak_min(count - have, hak_page_free_count(page));
-        hak_page_take(page, bin->base + have + take, (uint32_t)take);
-        have += take;
-        page = have < count ? hak_shelf_current(heap, bin_idx) : NULL;
+    size_t left = count;
+    for (size_t pages = 0; page != NULL && left > 0 && pages < REFILL_PAGES; pages++) {
+        size_t take = hak_min(left, hak_page_free_count(page));
+        hak_bin_take(bin, page, take);
+        left -= take;
+        page = left > 0 ? hak_shelf_current(heap, bin_idx) : NULL;
     }
-    bin_set_count(bin, have);
-    return have != 0;
+    return left < count;
 }
 
 void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
@@ -141,30 +121,36 @@ void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
         }
     }
     void *block = bin->first;
-    bin_set_count(bin, hak_bin_count(bin) - 1);
+    hak_bin_pop(bin);
     return block;
+}
+
+/* Gives blocks of a bin back to their pages, or on the way to another heap's. */
+static void blocks_give(struct hak_heap *heap, size_t bin_idx, void **blocks, size_t count)
+{
+    for (size_t done = 0; done < count;) {
+        struct hak_page *page = hak_page_of(blocks[done]);
+        HAK_CHECK(hak_page_is_open(page, bin_idx), HAK_LAYOUT_MISPLACED);
+        if (HAK_LIKELY(hak_page_is_owned(page, (uintptr_t)heap))) {
+            done += hak_page_give(page, blocks + done, count - done);
+            hak_shelf_freed(heap, page);
+        } else if (hak_remote_free(heap, blocks[done++])) {
+            hak_remote_flush(heap); /* another heap's: adopted while this one was idle */
+        }
+    }
 }
 
 void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
 {
     struct hak_bin *bin = &heap->bins[bin_idx];
-    if (count == 0) {
-        return;
+    void *places[HAK_BIN_PLACES];
+    while (count > 0) {
+        void **blocks;
+        size_t taken = hak_bin_oldest(bin, count, places, &blocks);
+        blocks_give(heap, bin_idx, blocks, taken);
+        hak_bin_drop(bin, taken);
+        count -= taken;
     }
-    void **oldest = bin->base + 1;
-    size_t left = hak_bin_count(bin) - count;
-    for (size_t done = 0; done < count;) {
-        struct hak_page *page = hak_page_of(oldest[done]);
-        HAK_CHECK(hak_page_is_open(page, bin_idx), HAK_LAYOUT_MISPLACED);
-        if (HAK_LIKELY(hak_page_is_owned(page, (uintptr_t)heap))) {
-            done += hak_page_give(page, oldest + done, count - done);
-            hak_shelf_freed(heap, page);
-        } else if (hak_remote_free(heap, oldest[done++])) {
-            hak_remote_flush(heap); /* another heap's: adopted while this one was idle */
-        }
-    }
-    memmove(oldest, oldest + count, left * sizeof(void *));
-    bin_set_count(bin, left);
 }
 
 void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)

@@ -7,16 +7,13 @@ static bool bin_is_valid(const struct hak_heap *heap, size_t bin_idx)
 {
     const struct hak_bin *bin = &heap->bins[bin_idx];
     const struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    if (shelf->capacity == 0) {
-        return bin->first == NULL && bin->top == bin->limit;
-    }
-    if (bin->limit != bin->base + shelf->capacity || bin->top < bin->base ||
-        bin->top > bin->limit || bin->first != *bin->top || *bin->base != NULL) {
+    if (!hak_bin_is_sound(bin, shelf->capacity)) {
         return false;
     }
-    for (void **at = bin->base + 1; at <= bin->top; at++) {
-        const struct hak_page *page = hak_page_of(*at);
-        if (hak_page_slot(page, *at) < 0 ||
+    for (size_t i = 0; i < hak_bin_count(bin); i++) {
+        const void *block = hak_bin_at(bin, i);
+        const struct hak_page *page = hak_page_of(block);
+        if (hak_page_slot(page, block) < 0 ||
             !hak_page_is_open(page, bin_idx)) { /* another heap's, if it was adopted */
             return false;
         }

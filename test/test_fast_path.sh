@@ -17,6 +17,8 @@ esac
 
 golden=$HAKMEM_SOURCE_DIR/test/golden/$name.gcc12.txt
 [ "$(uname -m)" = x86_64 ] || { echo "the bounds are of x86-64"; exit 77; }
+grep -qx 'CMAKE_BUILD_TYPE:STRING=RelWithDebInfo' "$HAKMEM_BUILD_DIR/CMakeCache.txt" ||
+    { echo "the bounds are of an optimised build"; exit 77; }
 
 found=$("$HAKMEM_SOURCE_DIR/bench/count_instructions.sh" "$HAKMEM_LIB" malloc free) || {
     echo "$found"
