@@ -41,7 +41,7 @@ print(libc.malloc_usable_size(libc.malloc(16)))'
 # hits NAME: instructions of a malloc and of a free hit
 hits() {
     "$HAKMEM_SOURCE_DIR/bench/count_instructions.sh" "$build/$1" |
-        sed -n 's/^[a-z]*: \([0-9]*\) instructions$/\1/p' | tr '\n' ' '
+        sed -n 's/^[a-z]*: \([0-9]*\) instructions$/\1/p' | paste -sd' '
 }
 # is WHAT FOUND WANTED
 is() { [[ $2 == "$3" ]] || fail "$1: $2, not $3"; }

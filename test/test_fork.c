@@ -14,7 +14,7 @@
 
 #define BUSY_THREADS 4
 #define TABLE_SLOTS 512
-#define CHILD_SECONDS 30
+#define CHILD_SECONDS 120
 #define FORKS (SUPPORT_SHADOWED ? 30 : 300)
 
 static const size_t tier_sizes[] = {1,     16,       64,        200,  256,     257,
@@ -272,6 +272,6 @@ int main(void)
         cmocka_unit_test(fork__from_other_threads_at_once__children_work),
         cmocka_unit_test(fork__child_of_child__works),
     };
-    alarm(170);
+    alarm(700);
     return cmocka_run_group_tests_name("fork", tests, NULL, NULL);
 }
