@@ -174,7 +174,7 @@ static inline struct support_end support_run_child(void (*body)(void *), void *a
     pid_t child = fork();
     SUPPORT_REQUIRE(child >= 0);
     if (child == 0) {
-        support_child_begin(60);
+        support_child_begin(240);
         dup2(pipe_ends[1], STDERR_FILENO);
         close(pipe_ends[0]);
         close(pipe_ends[1]);
