@@ -6,7 +6,7 @@
  * cost. The difference of two runs with other ROUNDS is free of start-up; the same difference under
  * libnullmalloc.so is the loop and the PLT. An operation is one malloc or one free.
  */
-#include "bench.h"
+#include "bench_report.h"
 
 static void bulk_round(void **blocks, size_t count, size_t bytes)
 {

@@ -4,7 +4,7 @@
  * No arguments. Allocates one block, keeps it, and reports the peak memory of the process; the time
  * means nothing. An operation is the one malloc.
  */
-#include "bench.h"
+#include "bench_report.h"
 
 int main(void)
 {

@@ -6,6 +6,7 @@
  * The queue lies in a table of its own and allocates nothing. The clock runs until the last block
  * is freed. An operation is one malloc or one free: a block is two; blocks/s stand in the JSON.
  */
+#include "bench_calls.h"
 #include "bench_threads.h"
 
 enum { BATCH_BLOCKS = 64, QUEUE_BATCHES = 256 };
@@ -21,9 +22,21 @@ struct queue_cell {
     void *blocks[BATCH_BLOCKS];         /* [holder of the ticket] */
 };
 
+/* What the blocks of a batch were filled with, in a watched run. */
+struct batch_marks {
+    struct block_mark blocks[BATCH_BLOCKS];
+};
+
+/* A worker's own, before it is put and after it was taken. */
+struct batch {
+    void *blocks[BATCH_BLOCKS];
+    struct batch_marks marks;
+};
+
 static struct {
-    struct queue_cell *cells;              /* [const after init] */
-    _Alignas(64) _Atomic uint64_t put;     /* [producer, atomic] next ticket to write */
+    struct queue_cell *cells;          /* [const after init] */
+    struct batch_marks *marks;         /* of the cells, [holder of the ticket]; NULL: not watched */
+    _Alignas(64) _Atomic uint64_t put; /* [producer, atomic] next ticket to write */
     _Alignas(64) _Atomic uint64_t take;    /* [consumer, atomic] next ticket to read */
     _Alignas(64) _Atomic unsigned writers; /* [producer, atomic] producers still at work */
 } queue;
@@ -37,6 +50,7 @@ static struct worker {
     unsigned idx;
     uint64_t blocks; /* [worker] allocated or freed */
     uint64_t end_ns; /* [worker] */
+    struct bench_calls calls;
 } workers[2 * BENCH_MAX_THREADS];
 
 /*
@@ -73,38 +87,69 @@ static void queue_pass(struct queue_cell *cell, uint64_t turn)
     atomic_store_explicit(&cell->turn, turn, memory_order_release);
 }
 
-static void queue_put(void *const *batch)
+static void queue_put(const struct batch *batch)
 {
     uint64_t ticket;
     struct queue_cell *cell;
     while ((cell = queue_claim(&queue.put, 0, &ticket)) == NULL)
         sched_yield();
-    memcpy(cell->blocks, batch, sizeof cell->blocks);
+    memcpy(cell->blocks, batch->blocks, sizeof cell->blocks);
+    if (queue.marks != NULL)
+        queue.marks[ticket & (QUEUE_BATCHES - 1)] = batch->marks;
     queue_pass(cell, ticket + 1);
 }
 
-static bool queue_take(void **batch)
+static bool queue_take(struct batch *batch)
 {
     uint64_t ticket;
     struct queue_cell *cell = queue_claim(&queue.take, 1, &ticket);
     if (cell == NULL)
         return false;
-    memcpy(batch, cell->blocks, sizeof cell->blocks);
+    memcpy(batch->blocks, cell->blocks, sizeof cell->blocks);
+    if (queue.marks != NULL)
+        batch->marks = queue.marks[ticket & (QUEUE_BATCHES - 1)];
     queue_pass(cell, ticket + QUEUE_BATCHES);
     return true;
+}
+
+static void batch_fill(struct batch *batch, struct bench_calls *calls, struct bench_rng *size_rng)
+{
+    if (calls->watched) {
+        for (unsigned i = 0; i < BATCH_BLOCKS; i++)
+            batch->blocks[i] = calls_block(calls, rng_size(size_rng, min_bytes, max_bytes), i,
+                                           &batch->marks.blocks[i]);
+        return;
+    }
+    for (unsigned i = 0; i < BATCH_BLOCKS; i++)
+        batch->blocks[i] = bench_block(rng_size(size_rng, min_bytes, max_bytes));
+}
+
+static void batch_free(struct batch *batch, struct bench_calls *calls)
+{
+    unsigned volatile sink = 0;
+    if (calls->watched) {
+        for (unsigned i = 0; i < BATCH_BLOCKS; i++)
+            calls_free(calls, batch->blocks[i], &batch->marks.blocks[i]);
+        return;
+    }
+    for (unsigned i = 0; i < BATCH_BLOCKS; i++) {
+        sink += *(unsigned char *)batch->blocks[i];
+        free(batch->blocks[i]);
+    }
 }
 
 static void *producer_body(void *argument)
 {
     struct worker *worker = argument;
     struct bench_rng size_rng = rng_seeded(42, worker->idx);
-    void *batch[BATCH_BLOCKS];
+    struct batch batch;
+    worker->calls = calls_open(worker->idx);
+    calls_sample(&worker->calls, true);
     gate_wait(&gate);
     /* relaxed: only a signal, nothing is read through it. */
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-        for (unsigned i = 0; i < BATCH_BLOCKS; i++)
-            batch[i] = bench_block(rng_size(&size_rng, min_bytes, max_bytes));
-        queue_put(batch);
+        batch_fill(&batch, &worker->calls, &size_rng);
+        queue_put(&batch);
         worker->blocks += BATCH_BLOCKS;
     }
     /* release: pairs with the acquire in consumer_body; no batch follows. */
@@ -116,23 +161,21 @@ static void *producer_body(void *argument)
 static void *consumer_body(void *argument)
 {
     struct worker *worker = argument;
-    void *batch[BATCH_BLOCKS];
-    unsigned volatile sink = 0;
+    struct batch batch;
+    worker->calls = calls_open(worker->idx);
+    calls_sample(&worker->calls, true);
     gate_wait(&gate);
     for (;;) {
         /* acquire: pairs with the release in producer_body; asked before the queue is found empty.
          */
         bool last = atomic_load_explicit(&queue.writers, memory_order_acquire) == 0;
-        if (!queue_take(batch)) {
+        if (!queue_take(&batch)) {
             if (last)
                 break;
             sched_yield();
             continue;
         }
-        for (unsigned i = 0; i < BATCH_BLOCKS; i++) {
-            sink += *(unsigned char *)batch[i];
-            free(batch[i]);
-        }
+        batch_free(&batch, &worker->calls);
         worker->blocks += BATCH_BLOCKS;
     }
     worker->end_ns = bench_now_ns();
@@ -156,6 +199,7 @@ static void workers_run(unsigned producers, unsigned consumers, double seconds,
     atomic_store_explicit(&stop, true, memory_order_relaxed);
     for (unsigned i = 0; i < producers + consumers; i++) {
         bench_thread_join(workers[i].id);
+        calls_report(&workers[i].calls, report);
         report->ops += workers[i].blocks;
         if (workers[i].end_ns > end_ns)
             end_ns = workers[i].end_ns;
@@ -173,6 +217,8 @@ int main(int argc, char **argv)
     min_bytes = (uint32_t)bench_arg(argc, argv, 4, 16, 1, 1u << 30);
     max_bytes = (uint32_t)bench_arg(argc, argv, 5, 1024, min_bytes, 1u << 30);
     queue.cells = bench_table(QUEUE_BATCHES, sizeof *queue.cells);
+    if (calls_open(0).watched)
+        queue.marks = bench_table(QUEUE_BATCHES, sizeof *queue.marks);
     for (uint64_t i = 0; i < QUEUE_BATCHES; i++)
         /* relaxed: the workers do not exist yet. */
         atomic_store_explicit(&queue.cells[i].turn, i, memory_order_relaxed);
