@@ -191,8 +191,11 @@ static void options_read(struct options *options, int argc, char **argv)
         options->rounds = options->quick ? 3 : 7;
 }
 
-static bool row_wanted(const struct row *row, const char *pattern)
+static bool row_wanted(const struct row *row, const struct options *options)
 {
+    const char *pattern = options->only;
+    if (pattern == NULL && !options->ab && (row->flags & ROW_AB_ONLY) != 0)
+        return false;
     return pattern == NULL || strstr(row->name, pattern) != NULL ||
            fnmatch(pattern, row->name, 0) == 0;
 }
@@ -207,7 +210,7 @@ static void comparison_prepare(struct comparison *s)
     s->program_dir[length] = '\0';
     *strrchr(s->program_dir, '/') = '\0';
     for (unsigned i = 0; i < all_row_count; i++)
-        if (row_wanted(&all_rows[i], s->options.only))
+        if (row_wanted(&all_rows[i], &s->options))
             s->rows[s->row_count++] = i;
     if (s->row_count == 0) {
         fprintf(stderr, "bench_runner: no bench matches '%s'; see --list\n", s->options.only);

@@ -51,6 +51,7 @@ extern const struct metric_info metrics[METRIC_COUNT];
 enum row_flag {
     ROW_MEMORY_ONLY = 1, /* its time means nothing: in no table of speeds */
     ROW_ONE_THREAD = 2,  /* --pin ties it to one CPU */
+    ROW_AB_ONLY = 4,     /* runs with --ab or when --only names it */
 };
 
 struct row {
