@@ -29,8 +29,7 @@ struct slot_load {
     uint64_t seed;
     uint32_t min_bytes, max_bytes;                /* sizes are even between them, */
     size_t (*draw_bytes)(struct bench_rng *size); /* unless this is there */
-    uint32_t
-        touch_every; /* each os page of a block is touched if this divides its size; 0: never */
+    uint32_t touch_every; /* blocks whose size it divides are touched all over; 0: none */
     /* What a worker does while the clock runs; NULL: slots_visit. */
     void (*work)(const struct slot_load *load, struct slot_table *table, unsigned worker);
 };

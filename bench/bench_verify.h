@@ -18,7 +18,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifndef XXH_INLINE_ALL
 #define XXH_INLINE_ALL
+#endif
 #define XXH_FORCE_MEMORY_ACCESS 1 /* the benches are built without built-ins: memcpy is a call */
 #include <xxhash.h>
 
