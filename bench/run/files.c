@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "runner.h"
+#include "change.h"
 
 static FILE *file_open(const char *path)
 {
@@ -46,9 +46,11 @@ bool csv_write(const struct comparison *s, const char *path)
     for (unsigned i = 0; i < s->sample_count; i++) {
         const struct sample *sample = &s->samples[i];
         const struct row *row = &all_rows[s->rows[sample->row]];
-        fprintf(file, "%s,%s,%s,%u,%d,", row->name,
-                s->options.quick ? row->quick_arguments : row->arguments,
-                s->variants[sample->variant].name, sample->round + 1, sample->ok);
+        csv_text(file, row->name);
+        fputc(',', file);
+        csv_text(file, s->options.quick ? row->quick_arguments : row->arguments);
+        fprintf(file, ",%s,%u,%d,", s->variants[sample->variant].name, sample->round + 1,
+                sample->ok);
         csv_text(file, sample->reason);
         for (unsigned m = 0; m < METRIC_COUNT; m++) {
             fputc(',', file);
@@ -97,6 +99,13 @@ static void json_number_member(FILE *file, const char *key, double value)
     json_number(file, value);
 }
 
+static void json_interval_members(FILE *file, double low, double high)
+{
+    json_number_member(file, "low", low);
+    fputc(',', file);
+    json_number_member(file, "high", high);
+}
+
 static void json_machine(const struct comparison *s, FILE *file)
 {
     struct machine machine;
@@ -114,6 +123,57 @@ static void json_machine(const struct comparison *s, FILE *file)
     fprintf(file, "},\n\"rounds\":%u,\"quick\":%s,\"seed\":%llu,\"interrupted\":%s,\n",
             s->options.rounds, s->options.quick ? "true" : "false",
             (unsigned long long)s->options.seed, s->interrupted ? "true" : "false");
+    json_number_member(file, "threshold_percent", s->options.threshold_percent);
+    fputs(",\n", file);
+}
+
+static void json_mean(const struct comparison *s, int variant, int base, FILE *file)
+{
+    struct change_mean mean = change_mean_of(s, variant, base, METRIC_NS_PER_OP);
+    fputc('{', file);
+    json_number_member(file, "ratio", mean.ratio);
+    fputc(',', file);
+    json_interval_members(file, mean.low, mean.high);
+    fprintf(file, ",\"benches\":%u}", mean.benches);
+}
+
+static void json_change(const struct comparison *s, unsigned row, int base, enum metric metric,
+                        FILE *file)
+{
+    struct change change = change_of(s, row, variant_of_kind(s, VARIANT_HAKMEM), base, metric);
+    json_text(file, metrics[row_metric(s, row, metric)].name);
+    fputs(":{", file);
+    json_number_member(file, "ratio", change.ratio);
+    fputc(',', file);
+    json_interval_members(file, change.low, change.high);
+    fputc(',', file);
+    json_number_member(file, "p", change.p);
+    fputc(',', file);
+    json_number_member(file, "p_holm", change.p_holm);
+    fputc(',', file);
+    json_text_member(file, "verdict", change_verdict_word(change.verdict, metric));
+    fputc('}', file);
+}
+
+/* hakmem against each other variant: ratios above 1 are better for hakmem. */
+static void json_changes(const struct comparison *s, unsigned row, FILE *file)
+{
+    int hakmem = variant_of_kind(s, VARIANT_HAKMEM);
+    bool first = true;
+    fputs(",\n  \"hakmem_against\":{", file);
+    for (unsigned v = 0; v < s->variant_count && hakmem >= 0; v++) {
+        if ((int)v == hakmem || !variant_runs(&s->variants[v]))
+            continue;
+        fputs(first ? "\n   " : ",\n   ", file);
+        first = false;
+        json_text(file, s->variants[v].name);
+        fputs(":{", file);
+        json_change(s, row, (int)v, METRIC_NS_PER_OP, file);
+        fputc(',', file);
+        json_change(s, row, (int)v, METRIC_PEAK_KB, file);
+        fputc('}', file);
+    }
+    fputc('}', file);
 }
 
 static void json_variant(const struct comparison *s, unsigned v, FILE *file)
@@ -132,6 +192,10 @@ static void json_variant(const struct comparison *s, unsigned v, FILE *file)
                        speedup_geomean(s, (int)v, variant_of_kind(s, VARIANT_GLIBC), &used));
     fputc(',', file);
     json_number_member(file, "geomean_to_best_peer", speedup_geomean(s, (int)v, -1, &used));
+    fputs(",\"throughput_to_glibc\":", file);
+    json_mean(s, (int)v, variant_of_kind(s, VARIANT_GLIBC), file);
+    fputs(",\"throughput_of_hakmem_to_it\":", file);
+    json_mean(s, variant_of_kind(s, VARIANT_HAKMEM), (int)v, file);
     fputc(',', file);
     json_number_member(file, "malloc_hit_instructions", probe->malloc_instructions);
     fputc(',', file);
@@ -160,12 +224,15 @@ static void json_cell(const struct comparison *s, unsigned row, unsigned v, FILE
     json_number_member(file, "speedup_to_best_peer",
                        cell_speedup(s, row, (int)v, best_peer(s, row, METRIC_NS_PER_OP)));
     for (unsigned m = 0; m < METRIC_COUNT; m++) {
+        struct interval interval = cell_interval(s, row, (int)v, (enum metric)m);
         fprintf(file, ",\"%s\":{", metrics[m].name);
         json_number_member(file, "median", cell->median[m]);
         fputc(',', file);
         json_number_member(file, "min", cell->min[m]);
         fputc(',', file);
         json_number_member(file, "max", cell->max[m]);
+        fputc(',', file);
+        json_interval_members(file, interval.low, interval.high);
         fputc('}', file);
     }
     fputc('}', file);
@@ -190,7 +257,9 @@ static void json_row(const struct comparison *s, unsigned row, FILE *file)
         first = false;
         json_cell(s, row, v, file);
     }
-    fputs("}}", file);
+    fputc('}', file);
+    json_changes(s, row, file);
+    fputc('}', file);
 }
 
 bool json_write(const struct comparison *s, const char *path)

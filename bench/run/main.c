@@ -3,10 +3,12 @@
  *
  *     bench_runner            all benches, glibc, hakmem and the packaged allocators
  *     bench_runner --ab       hakmem against its header mode; files under build/ab
+ *     bench_runner --ab -- PROGRAM ARG...
+ *                             the same on a program instead of the benches
  *     bench_runner --help     the options
  *
  * Every run is a process of its own with the allocator preloaded; runs are interleaved in random
- * order. Exit status: 0, 1 on bad options or files that cannot be written, 2 if a cell failed.
+ * order. The end of the usage names the exit statuses.
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -16,24 +18,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runner.h"
+#include "change.h"
 
 static const char usage[] =
-    "usage: bench_runner [options]\n"
-    "  --rounds N            runs of each bench under each variant (7; 3 with --quick)\n"
+    "usage: bench_runner [options] [-- PROGRAM [ARG...]]\n"
+    "  --rounds N            runs of each bench under each variant (7, 3 with --quick; --ab: 10,\n"
+    "                        and with --quick 6, or more if many benches need it for a verdict)\n"
     "  --quick               shorter runs\n"
     "  --only PATTERN        benches whose name contains or matches PATTERN; counts nothing\n"
     "  --peers, --no-peers   with or without mimalloc, jemalloc, tcmalloc (with; --ab: without)\n"
     "  --variant NAME=LIB.so another allocator, or another library for one of the variants\n"
     "  --no-counts           no instructions and system calls\n"
     "  --pin                 tie benches of one thread to one CPU\n"
-    "  --seed N              order of the runs (42)\n"
+    "  --seed N              order of the runs, and of the bootstrap (42)\n"
     "  --timeout SECONDS     after which a run counts as hung (120)\n"
     "  --csv FILE, --json FILE, --html FILE\n"
     "  --ab                  glibc, hakmem, hakmem-header; writes samples.csv, summary.json and\n"
     "                        report.html\n"
     "  --out DIR             where --ab writes (build/ab)\n"
-    "  --list                the benches and their arguments\n";
+    "  --no-control          --ab without hakmem-again, the same library as hakmem\n"
+    "  --threshold PERCENT   what a difference must exceed for a verdict (1)\n"
+    "  --gate NAME=VALUE     exit status 3 if a figure of hakmem misses VALUE; repeatable\n"
+    "      geomean           at least: throughput over hakmem-header, geometric mean\n"
+    "      glibc             at least: the same over glibc\n"
+    "      instructions-malloc, instructions-free, pair\n"
+    "                        at most: instructions of a hit, of a malloc and its free\n"
+    "  --list                the benches and their arguments\n"
+    "PROGRAM is run in place of the benches and is timed as a whole; what it prints is not shown.\n"
+    "Exit status: 0; 1 bad options, or a file that cannot be written; 2 a run failed; 3 a gate "
+    "was\n"
+    "missed or could not be measured; 130 interrupted. The first of 1, 3, 2, 130 that applies.\n";
 
 enum option_id {
     OPTION_ROUNDS = 1,
@@ -51,6 +65,9 @@ enum option_id {
     OPTION_HTML,
     OPTION_AB,
     OPTION_OUT,
+    OPTION_NO_CONTROL,
+    OPTION_THRESHOLD,
+    OPTION_GATE,
     OPTION_LIST,
     OPTION_HELP,
 };
@@ -71,6 +88,9 @@ static const struct option option_table[] = {
     {"html", required_argument, NULL, OPTION_HTML},
     {"ab", no_argument, NULL, OPTION_AB},
     {"out", required_argument, NULL, OPTION_OUT},
+    {"no-control", no_argument, NULL, OPTION_NO_CONTROL},
+    {"threshold", required_argument, NULL, OPTION_THRESHOLD},
+    {"gate", required_argument, NULL, OPTION_GATE},
     {"list", no_argument, NULL, OPTION_LIST},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -97,11 +117,45 @@ static uint64_t number_argument(const char *option, uint64_t min, uint64_t max)
     return value;
 }
 
+static double percent_argument(const char *option)
+{
+    char *end = NULL;
+    double value = strtod(optarg, &end);
+    if (end == optarg || *end != '\0' || !(value >= 0 && value <= 100))
+        usage_fail(option, optarg);
+    return value;
+}
+
 _Noreturn static void rows_list(void)
 {
     for (unsigned i = 0; i < all_row_count; i++)
         printf("%-18s %s %s\n", all_rows[i].name, all_rows[i].program, all_rows[i].arguments);
     exit(0);
+}
+
+/* What --ab adds; see option_apply. */
+static bool option_apply_ab(int id, struct options *options)
+{
+    switch (id) {
+    case OPTION_AB:
+        options->ab = true;
+        return true;
+    case OPTION_OUT:
+        options->out = optarg;
+        return true;
+    case OPTION_NO_CONTROL:
+        options->control = false;
+        return true;
+    case OPTION_THRESHOLD:
+        options->threshold_percent = percent_argument("--threshold");
+        return true;
+    case OPTION_GATE:
+        if (!gate_add(options, optarg))
+            exit(1);
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* Files and the rarer switches; see option_apply. */
@@ -125,9 +179,6 @@ static void option_apply_more(int id, struct options *options)
         break;
     case OPTION_HTML:
         options->html = optarg;
-        break;
-    case OPTION_OUT:
-        options->out = optarg;
         break;
     case OPTION_LIST:
         rows_list();
@@ -167,11 +218,9 @@ static void option_apply(int id, struct options *options, int *peers)
     case OPTION_NO_COUNTS:
         options->probes = false;
         break;
-    case OPTION_AB:
-        options->ab = true;
-        break;
     default:
-        option_apply_more(id, options);
+        if (!option_apply_ab(id, options))
+            option_apply_more(id, options);
     }
 }
 
@@ -179,16 +228,52 @@ static void options_read(struct options *options, int argc, char **argv)
 {
     int id;
     int peers = -1;
-    *options = (struct options){.probes = true, .seed = 42, .timeout_s = 120, .out = "build/ab"};
-    while ((id = getopt_long(argc, argv, "", option_table, NULL)) != -1)
+    *options = (struct options){
+        .probes = true,
+        .control = true,
+        .threshold_percent = 1,
+        .seed = 42,
+        .timeout_s = 120,
+        .out = "build/ab",
+    };
+    while ((id = getopt_long(argc, argv, "+", option_table, NULL)) != -1)
         option_apply(id, options, &peers);
-    if (optind < argc) {
+    options->peers = peers < 0 ? !options->ab : peers != 0;
+    if (optind == argc)
+        return;
+    if (strcmp(argv[optind - 1], "--") != 0) {
         fprintf(stderr, "bench_runner: what is '%s'?\n%s", argv[optind], usage);
         exit(1);
     }
-    options->peers = peers < 0 ? !options->ab : peers != 0;
-    if (options->rounds == 0)
+    if (options->only != NULL) {
+        fprintf(stderr, "bench_runner: --only chooses benches; behind -- stands a program\n");
+        exit(1);
+    }
+    options->program = (const char *const *)(argv + optind);
+    options->probes = false;
+}
+
+/* How many timed benches a verdict has to stand against. */
+static unsigned timed_rows(const struct comparison *s)
+{
+    unsigned count = 0;
+    for (unsigned row = 0; row < s->row_count; row++)
+        count += row_is_timed(s, row);
+    return count;
+}
+
+static void rounds_choose(struct comparison *s)
+{
+    struct options *options = &s->options;
+    if (options->rounds != 0)
+        return;
+    if (!options->ab) {
         options->rounds = options->quick ? 3 : 7;
+        return;
+    }
+    options->rounds = options->quick ? SAMPLES_LEAST : 10;
+    while (verdicts_out_of_reach(options->rounds, timed_rows(s)))
+        options->rounds++;
 }
 
 static bool row_wanted(const struct row *row, const struct options *options)
@@ -200,6 +285,22 @@ static bool row_wanted(const struct row *row, const struct options *options)
            fnmatch(pattern, row->name, 0) == 0;
 }
 
+static void rows_choose(struct comparison *s)
+{
+    if (s->options.program != NULL) {
+        program_row_fill(s->options.program);
+        s->rows[s->row_count++] = all_row_count;
+        return;
+    }
+    for (unsigned i = 0; i < all_row_count; i++)
+        if (row_wanted(&all_rows[i], &s->options))
+            s->rows[s->row_count++] = i;
+    if (s->row_count == 0) {
+        fprintf(stderr, "bench_runner: no bench matches '%s'; see --list\n", s->options.only);
+        exit(1);
+    }
+}
+
 static void comparison_prepare(struct comparison *s)
 {
     ssize_t length = readlink("/proc/self/exe", s->program_dir, sizeof s->program_dir - 1);
@@ -209,17 +310,14 @@ static void comparison_prepare(struct comparison *s)
     }
     s->program_dir[length] = '\0';
     *strrchr(s->program_dir, '/') = '\0';
-    for (unsigned i = 0; i < all_row_count; i++)
-        if (row_wanted(&all_rows[i], &s->options))
-            s->rows[s->row_count++] = i;
-    if (s->row_count == 0) {
-        fprintf(stderr, "bench_runner: no bench matches '%s'; see --list\n", s->options.only);
-        exit(1);
-    }
+    rows_choose(s);
+    rounds_choose(s);
     variants_find(s);
     for (unsigned i = 0; i < variant_definition_count; i++)
         if (!variant_add(s, variant_definitions[i]))
             exit(1);
+    if (s->options.ab && s->options.control)
+        variant_control_add(s);
 }
 
 /* Makes a directory and those above it. */
@@ -279,10 +377,12 @@ int main(int argc, char **argv)
     measure_all(&comparison);
     probes_run(&comparison);
     cells_fill(&comparison);
-    targets_check(&comparison);
+    if (comparison.options.program == NULL)
+        targets_check(&comparison);
     table_print(&comparison, stdout);
     bool written = files_write(&comparison);
+    bool passed = gates_check(&comparison, stdout);
     bool failed = any_failed(&comparison);
     free(comparison.samples);
-    return !written ? 1 : failed ? 2 : comparison.interrupted ? 130 : 0;
+    return !written ? 1 : !passed ? 3 : failed ? 2 : comparison.interrupted ? 130 : 0;
 }

@@ -18,6 +18,7 @@ struct progress {
 };
 
 static uint64_t shuffle_state;
+static struct launch_result last_run; /* large; one run at a time */
 
 static uint64_t shuffle_next(void)
 {
@@ -46,14 +47,10 @@ static const char *json_find(const char *line, const char *key)
     return found == NULL ? NULL : found + strlen(pattern);
 }
 
-/* A preload that cannot be loaded is skipped by the dynamic linker: ask the bench who served it. */
-static bool library_served(const struct variant *variant, const char *line, char *reason)
+/* A preload that cannot be loaded is skipped by the dynamic linker: look at who served malloc. */
+static bool library_served(const struct variant *variant, const char *file, char *reason)
 {
-    char file[PATH_MAX] = "";
     char resolved[PATH_MAX];
-    const char *value = json_find(line, "malloc");
-    if (value != NULL && *value == '"')
-        snprintf(file, sizeof file, "%.*s", (int)strcspn(value + 1, "\""), value + 1);
     const char *base = strrchr(file, '/');
     base = base == NULL ? file : base + 1;
     if (variant->library[0] == '\0' && strncmp(base, "libc.so", 7) == 0)
@@ -65,6 +62,40 @@ static bool library_served(const struct variant *variant, const char *line, char
     return false;
 }
 
+/* What a bench says of itself. False: nothing that counts. */
+static bool report_read(const struct comparison *s, struct sample *sample,
+                        const struct launch_result *result)
+{
+    char file[PATH_MAX] = "";
+    const char *line = strstr(result->output, "{\"bench\"");
+    if (line == NULL) {
+        snprintf(sample->reason, sizeof sample->reason, "printed no report");
+        return false;
+    }
+    const char *served = json_find(line, "malloc");
+    if (served != NULL && *served == '"')
+        snprintf(file, sizeof file, "%.*s", (int)strcspn(served + 1, "\""), served + 1);
+    if (!library_served(&s->variants[sample->variant], file, sample->reason))
+        return false;
+    for (unsigned i = 0; i < METRIC_COUNT; i++) {
+        const char *value = metrics[i].key[0] == '\0' ? NULL : json_find(line, metrics[i].key);
+        if (value != NULL)
+            sample->value[i] = strtod(value, NULL);
+    }
+    return true;
+}
+
+/* A program says nothing: the witness does. */
+static bool witness_read(const struct comparison *s, struct sample *sample,
+                         const struct launch_result *result)
+{
+    if (result->malloc_file[0] != '\0')
+        return library_served(&s->variants[sample->variant], result->malloc_file, sample->reason);
+    snprintf(sample->reason, sizeof sample->reason,
+             "not known who served malloc: nothing can be preloaded (statically linked?)");
+    return false;
+}
+
 static void sample_fill(const struct comparison *s, struct sample *sample,
                         const struct launch_result *result)
 {
@@ -73,28 +104,34 @@ static void sample_fill(const struct comparison *s, struct sample *sample,
     snprintf(sample->reason, sizeof sample->reason, "%s", result->reason);
     if (!result->ok)
         return;
-    const char *line = strstr(result->output, "{\"bench\"");
-    if (line == NULL) {
-        snprintf(sample->reason, sizeof sample->reason, "printed no report");
+    if (s->options.program != NULL ? !witness_read(s, sample, result)
+                                   : !report_read(s, sample, result))
         return;
-    }
-    if (!library_served(&s->variants[sample->variant], line, sample->reason))
-        return;
-    for (unsigned i = 0; i < METRIC_COUNT; i++) {
-        const char *value = metrics[i].key[0] == '\0' ? NULL : json_find(line, metrics[i].key);
-        if (value != NULL)
-            sample->value[i] = strtod(value, NULL);
-    }
-    sample->value[METRIC_MAXRSS_KB] = (double)result->maxrss_kb;
+    sample->value[METRIC_WALL_S] = result->wall_s;
+    sample->value[METRIC_MAXRSS_KB] = result->maxrss_kb;
     sample->value[METRIC_MINOR_FAULTS] = (double)result->minor_faults;
     sample->value[METRIC_USER_S] = result->user_s;
     sample->value[METRIC_SYSTEM_S] = result->system_s;
     sample->ok = true;
 }
 
+static void program_run(const struct comparison *s, struct sample *sample)
+{
+    char witness[2 * PATH_MAX];
+    snprintf(witness, sizeof witness, "%s/libwhomalloc.so", s->program_dir);
+    struct launch launch = {
+        .argv = s->options.program,
+        .preload = s->variants[sample->variant].library,
+        .witness = witness,
+        .timeout_s = s->options.timeout_s,
+        .pin = s->options.pin,
+    };
+    launch_run(&launch, &last_run);
+    sample_fill(s, sample, &last_run);
+}
+
 static void bench_run(const struct comparison *s, struct sample *sample)
 {
-    static struct launch_result result;
     const struct row *row = &all_rows[s->rows[sample->row]];
     char program[2 * PATH_MAX];
     char arguments[256];
@@ -113,8 +150,8 @@ static void bench_run(const struct comparison *s, struct sample *sample)
         .timeout_s = s->options.timeout_s,
         .pin = s->options.pin && (row->flags & ROW_ONE_THREAD) != 0,
     };
-    launch_run(&launch, &result);
-    sample_fill(s, sample, &result);
+    launch_run(&launch, &last_run);
+    sample_fill(s, sample, &last_run);
 }
 
 static void progress_show(const struct comparison *s, const struct sample *next,
@@ -140,7 +177,10 @@ static void round_run(struct comparison *s, unsigned round, unsigned *rows, unsi
             struct sample *sample = &s->samples[s->sample_count];
             *sample = (struct sample){.row = rows[r], .variant = variants[v], .round = round};
             progress_show(s, sample, progress);
-            bench_run(s, sample);
+            if (s->options.program != NULL)
+                program_run(s, sample);
+            else
+                bench_run(s, sample);
             if (launch_interrupted()) {
                 s->interrupted = true;
                 return;

@@ -215,7 +215,7 @@ void probes_run(struct comparison *s)
     double loop = loop_instructions(s);
     for (unsigned i = 0; i < s->variant_count && !launch_interrupted(); i++) {
         const struct variant *variant = &s->variants[i];
-        if (!variant_runs(variant))
+        if (!variant_runs(variant) || strcmp(variant->name, CONTROL_NAME) == 0)
             continue;
         if (variant->library[0] != '\0')
             hit_paths_count(s, variant->library, &s->probes[i]);
@@ -223,4 +223,7 @@ void probes_run(struct comparison *s)
         system_calls_count(s, variant->library, &s->probes[i]);
         mutexes_count(s, variant->library, &s->probes[i]);
     }
+    int control = variant_index(s, CONTROL_NAME);
+    if (control >= 0) /* counts of the same library */
+        s->probes[control] = s->probes[variant_of_kind(s, VARIANT_HAKMEM)];
 }

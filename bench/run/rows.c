@@ -7,9 +7,13 @@
  * The benches of the A/B alone run for two seconds or more. A quick run takes 0.3 s on average, so
  * that --ab --quick with four variants and six rounds stays below five minutes.
  */
+#include <string.h>
+
 #include "runner.h"
 
 enum { AB_ONE_THREAD = ROW_AB_ONLY | ROW_ONE_THREAD };
+/* Of a user's program: what reports call it. It is run by options.program. */
+static char program_name[NAME_BYTES], program_path[PATH_MAX], program_arguments[1024];
 
 const struct row all_rows[] = {
     {"mixed_400", "bench_random_mixed", "200000000 400 42", "20000000 400 42", ROW_ONE_THREAD},
@@ -40,11 +44,27 @@ const struct row all_rows[] = {
     {"churn", "bench_churn", "4 20000 2 42", "4 20000 0.3 42", ROW_AB_ONLY},
     {"realloc", "bench_realloc", "140000 42", "1500 42", AB_ONE_THREAD},
     {"large", "bench_large", "70000 20 42", "2000 20 42", AB_ONE_THREAD},
+    /* The last: what stands behind `--`. */
+    {program_name, program_path, program_arguments, program_arguments, ROW_PROGRAM},
 };
-const unsigned all_row_count = sizeof all_rows / sizeof all_rows[0];
+const unsigned all_row_count = sizeof all_rows / sizeof all_rows[0] - 1;
 
-_Static_assert(sizeof all_rows / sizeof all_rows[0] <= MAX_ROWS,
+_Static_assert(sizeof all_rows / sizeof all_rows[0] - 1 <= MAX_ROWS,
                "struct comparison holds MAX_ROWS");
+
+void program_row_fill(const char *const *argv)
+{
+    const char *slash = strrchr(argv[0], '/');
+    snprintf(program_name, sizeof program_name, "%s", slash == NULL ? argv[0] : slash + 1);
+    snprintf(program_path, sizeof program_path, "%s", argv[0]);
+    size_t used = 0;
+    for (unsigned i = 1; argv[i] != NULL && used < sizeof program_arguments - 1; i++)
+        used += (size_t)snprintf(program_arguments + used, sizeof program_arguments - used, "%s%s",
+                                 i > 1 ? " " : "", argv[i]);
+    for (char *at = program_arguments; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ')
+            *at = ' '; /* reports print them in one line */
+}
 
 #define METRIC_INFO(id, name, key) {name, key},
 const struct metric_info metrics[METRIC_COUNT] = {METRIC_TABLE(METRIC_INFO)};

@@ -17,6 +17,8 @@
 #include <stdio.h>
 
 #include "launch.h"
+#include "options.h"
+#include "samples.h"
 
 enum {
     MAX_ROWS = 64,
@@ -35,6 +37,7 @@ enum {
     X(METRIC_AFTER_KB, "after_rss_kb", "after_rss_kb")                                             \
     X(METRIC_HUGETLB_KB, "hugetlb_kb", "hugetlb_kb")                                               \
     X(METRIC_BLOCKS_PER_S, "blocks_per_s", "blocks_per_s")                                         \
+    X(METRIC_WALL_S, "wall_s", "")                                                                 \
     X(METRIC_MAXRSS_KB, "maxrss_kb", "")                                                           \
     X(METRIC_MINOR_FAULTS, "minor_faults", "")                                                     \
     X(METRIC_USER_S, "user_s", "")                                                                 \
@@ -52,6 +55,7 @@ enum row_flag {
     ROW_MEMORY_ONLY = 1, /* its time means nothing: in no table of speeds */
     ROW_ONE_THREAD = 2,  /* --pin ties it to one CPU */
     ROW_AB_ONLY = 4,     /* runs with --ab or when --only names it */
+    ROW_PROGRAM = 8,     /* any program: it reports nothing, the runner measures it */
 };
 
 struct row {
@@ -60,7 +64,9 @@ struct row {
     unsigned flags;
 };
 extern const struct row all_rows[];
-extern const unsigned all_row_count;
+extern const unsigned all_row_count; /* without the last, a user's program */
+/* Names that last row; argv ends with NULL. */
+void program_row_fill(const char *const *argv);
 
 enum variant_kind {
     VARIANT_GLIBC,  /* no preload: what ratios refer to */
@@ -114,15 +120,6 @@ struct target {
 
 enum { MAX_TARGETS = 16 };
 
-struct options {
-    unsigned rounds;
-    bool quick, ab, peers, pin, probes;
-    const char *only;
-    const char *csv, *json, *html, *out;
-    uint64_t seed;
-    double timeout_s;
-};
-
 struct comparison {
     struct options options;
     char program_dir[PATH_MAX]; /* where this program and the benches are */
@@ -146,14 +143,19 @@ bool variant_add(struct comparison *s, const char *definition);
 /* Index, or -1 if it is absent or not in this run. */
 int variant_index(const struct comparison *s, const char *name);
 int variant_of_kind(const struct comparison *s, enum variant_kind kind);
+/* The A/A control: hakmem's library a second time. */
+#define CONTROL_NAME "hakmem-again"
+void variant_control_add(struct comparison *s);
 bool variant_runs(const struct variant *variant);
 
 /* ---- measure.c ---- */
 void measure_all(struct comparison *s);
 
 /* ---- stats.c ---- */
-double median_of(double *values, unsigned count); /* sorts */
 void cells_fill(struct comparison *s);
+/* A cell's samples, unsorted; values holds MAX_ROUNDS. Their count. */
+unsigned cell_values(const struct comparison *s, unsigned row, unsigned variant, enum metric metric,
+                     double *values);
 /* Throughput of `variant` over that of `base`; NAN where either is missing. */
 double cell_speedup(const struct comparison *s, unsigned row, int variant, int base);
 /* The packaged peer with the highest throughput or the least peak memory; -1: none measured. */
@@ -163,6 +165,8 @@ double speedup_geomean(const struct comparison *s, int variant, int base, unsign
 /* NAN if this cell has none. */
 double cell_median(const struct comparison *s, unsigned row, int variant, enum metric metric);
 bool row_is_timed(const struct comparison *s, unsigned row);
+/* What stands for a bench's own time and peak memory where the row is a program. */
+enum metric row_metric(const struct comparison *s, unsigned row, enum metric metric);
 
 /* ---- probes.c ---- */
 void probes_run(struct comparison *s);
@@ -171,20 +175,15 @@ void probes_run(struct comparison *s);
 void targets_check(struct comparison *s);
 extern const char *const verdict_names[];
 
+/* ---- gates.c: prints a line for each; true if all are met ---- */
+bool gates_check(const struct comparison *s, FILE *out);
+
 /* ---- table.c, files.c, page.c ---- */
 void table_print(const struct comparison *s, FILE *out);
 bool csv_write(const struct comparison *s, const char *path);
 bool json_write(const struct comparison *s, const char *path);
 bool page_write(const struct comparison *s, const char *path);
 
-/* ---- machine.c ---- */
-struct machine {
-    char kernel[128], cpu[128], thp[64], hugepages[64], commit[64];
-    long cpus;
-};
-void machine_describe(const struct comparison *s, struct machine *machine);
-
-/* Finds a file beside this program or, a few levels up, in the source tree. */
-bool tree_file(const struct comparison *s, const char *name, char *path, size_t path_bytes);
+#include "machine.h"
 
 #endif

@@ -3,30 +3,13 @@
  *
  * Pure arithmetic over struct comparison; a figure without samples is NAN and spreads as such.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "runner.h"
 
-static int value_order(const void *a, const void *b)
+unsigned cell_values(const struct comparison *s, unsigned row, unsigned variant, enum metric metric,
+                     double *values)
 {
-    double x = *(const double *)a;
-    double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double median_of(double *values, unsigned count)
-{
-    if (count == 0)
-        return NAN;
-    qsort(values, count, sizeof *values, value_order);
-    return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
-
-static void cell_metric_fill(struct comparison *s, unsigned row, unsigned variant, unsigned metric)
-{
-    static double values[MAX_ROUNDS];
-    struct cell *cell = &s->cells[row][variant];
     unsigned count = 0;
     for (unsigned i = 0; i < s->sample_count; i++) {
         const struct sample *sample = &s->samples[i];
@@ -34,6 +17,14 @@ static void cell_metric_fill(struct comparison *s, unsigned row, unsigned varian
             !isnan(sample->value[metric]))
             values[count++] = sample->value[metric];
     }
+    return count;
+}
+
+static void cell_metric_fill(struct comparison *s, unsigned row, unsigned variant, unsigned metric)
+{
+    static double values[MAX_ROUNDS];
+    struct cell *cell = &s->cells[row][variant];
+    unsigned count = cell_values(s, row, variant, metric, values);
     cell->median[metric] = median_of(values, count); /* which sorts them */
     cell->min[metric] = count == 0 ? NAN : values[0];
     cell->max[metric] = count == 0 ? NAN : values[count - 1];
@@ -60,6 +51,16 @@ bool row_is_timed(const struct comparison *s, unsigned row)
     return (all_rows[s->rows[row]].flags & ROW_MEMORY_ONLY) == 0;
 }
 
+enum metric row_metric(const struct comparison *s, unsigned row, enum metric metric)
+{
+    bool program = (all_rows[s->rows[row]].flags & ROW_PROGRAM) != 0;
+    if (program && metric == METRIC_NS_PER_OP)
+        return METRIC_WALL_S;
+    if (program && metric == METRIC_PEAK_KB)
+        return METRIC_MAXRSS_KB;
+    return metric;
+}
+
 /* A cell with a failed run says so and takes no part in any comparison. */
 double cell_median(const struct comparison *s, unsigned row, int variant, enum metric metric)
 {
@@ -70,15 +71,16 @@ double cell_median(const struct comparison *s, unsigned row, int variant, enum m
 
 double cell_speedup(const struct comparison *s, unsigned row, int variant, int base)
 {
+    enum metric time = row_metric(s, row, METRIC_NS_PER_OP);
     if (!row_is_timed(s, row))
         return NAN;
-    return cell_median(s, row, base, METRIC_NS_PER_OP) /
-           cell_median(s, row, variant, METRIC_NS_PER_OP);
+    return cell_median(s, row, base, time) / cell_median(s, row, variant, time);
 }
 
 int best_peer(const struct comparison *s, unsigned row, enum metric metric)
 {
     int best = -1;
+    metric = row_metric(s, row, metric);
     for (unsigned i = 0; i < s->variant_count; i++) {
         if (s->variants[i].kind != VARIANT_PEER)
             continue;

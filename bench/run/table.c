@@ -3,9 +3,9 @@
  */
 #include <string.h>
 
-#include "runner.h"
+#include "change.h"
 
-enum { NAME_WIDTH = 18, CELL_WIDTH = 13, FEW_SAMPLES = 6 };
+enum { NAME_WIDTH = 18, CELL_WIDTH = 13 };
 
 /* One figure of a table: the variant's for the row; NAN prints as "-". */
 typedef double cell_figure(const struct comparison *s, unsigned row, int variant);
@@ -47,6 +47,27 @@ static void header_print(const struct comparison *s, FILE *out, const char *titl
     fprintf(out, "%s\n", last);
 }
 
+/* "   1.203 [1.152, 1.261] faster"; nothing if there is no ratio. */
+static void change_print(FILE *out, const struct change *change, enum metric metric)
+{
+    if (isnan(change->ratio))
+        return;
+    fprintf(out, "   %.3f", change->ratio);
+    if (!isnan(change->low))
+        fprintf(out, " [%.3f, %.3f]", change->low, change->high);
+    fprintf(out, " %s",
+            change->verdict == CHANGE_UNKNOWN ? "-" : change_verdict_word(change->verdict, metric));
+}
+
+static void mean_print(FILE *out, const struct change_mean *mean)
+{
+    if (isnan(mean->ratio))
+        return;
+    fprintf(out, "   %.3f", mean->ratio);
+    if (!isnan(mean->low))
+        fprintf(out, " [%.3f, %.3f]", mean->low, mean->high);
+}
+
 static void row_print(const struct comparison *s, FILE *out, unsigned row, cell_figure *figure,
                       const char *format)
 {
@@ -74,11 +95,44 @@ static void times_print(const struct comparison *s, FILE *out)
     }
 }
 
-/* What hakmem stands against in the last column: the best peer of the bench, or its header mode. */
-static int rival_of(const struct comparison *s, unsigned row)
+/* What a program used; it has no operations. */
+static void program_print(const struct comparison *s, FILE *out)
 {
-    return s->options.peers ? best_peer(s, row, METRIC_NS_PER_OP)
-                            : variant_index(s, "hakmem-header");
+    static const struct {
+        enum metric metric;
+        const char *name, *format;
+    } lines[] = {
+        {METRIC_WALL_S, "wall clock, s", "%.4f"},     {METRIC_USER_S, "user, s", "%.4f"},
+        {METRIC_SYSTEM_S, "system, s", "%.4f"},       {METRIC_MAXRSS_KB, "peak memory, kB", "%.0f"},
+        {METRIC_MINOR_FAULTS, "page faults", "%.0f"},
+    };
+    const struct row *program = &all_rows[s->rows[0]];
+    char title[256];
+    snprintf(title, sizeof title, "%.100s%s%.100s (median of %u)", program->program,
+             program->arguments[0] == '\0' ? "" : " ", program->arguments, s->options.rounds);
+    header_print(s, out, title, "");
+    for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        fprintf(out, "%-*s", NAME_WIDTH, lines[i].name);
+        for (unsigned v = 0; v < s->variant_count; v++)
+            if (variant_runs(&s->variants[v]))
+                number_print(out, cell_median(s, 0, (int)v, lines[i].metric), lines[i].format);
+        fputc('\n', out);
+    }
+}
+
+/* The last column of a row: hakmem against its header mode or the best peer of the bench. */
+static void rival_print(const struct comparison *s, FILE *out, unsigned row, int hakmem)
+{
+    if (s->options.ab) {
+        struct change change =
+            change_of(s, row, hakmem, variant_index(s, "hakmem-header"), METRIC_NS_PER_OP);
+        change_print(out, &change, METRIC_NS_PER_OP);
+        return;
+    }
+    int rival = best_peer(s, row, METRIC_NS_PER_OP);
+    double speedup = cell_speedup(s, row, hakmem, rival);
+    if (!isnan(speedup))
+        fprintf(out, "   %.2f (%s)", speedup, s->variants[rival].name);
 }
 
 static void speedup_means_print(const struct comparison *s, FILE *out, int hakmem)
@@ -89,36 +143,73 @@ static void speedup_means_print(const struct comparison *s, FILE *out, int hakme
         if (variant_runs(&s->variants[v]))
             number_print(out, speedup_geomean(s, (int)v, variant_of_kind(s, VARIANT_GLIBC), &used),
                          "%.3f");
-    int rival = s->options.peers ? -1 : variant_index(s, "hakmem-header");
-    double against_rival = speedup_geomean(s, hakmem, rival, &used);
-    if (!isnan(against_rival))
-        fprintf(out, "   %.3f", against_rival);
+    double against_peers = speedup_geomean(s, hakmem, -1, &used);
+    if (s->options.ab) {
+        struct change_mean mean =
+            change_mean_of(s, hakmem, variant_index(s, "hakmem-header"), METRIC_NS_PER_OP);
+        mean_print(out, &mean);
+    } else if (!isnan(against_peers))
+        fprintf(out, "   %.3f", against_peers);
     fputc('\n', out);
+}
+
+/* hakmem against itself: what differs there is chance, and so may be all that differs as little. */
+static void control_print(const struct comparison *s, FILE *out, int hakmem)
+{
+    int control = variant_index(s, CONTROL_NAME);
+    struct change_mean mean = change_mean_of(s, control, hakmem, METRIC_NS_PER_OP);
+    if (isnan(mean.ratio))
+        return;
+    fprintf(out, "control: hakmem against itself");
+    mean_print(out, &mean);
+    fprintf(out, "; no verdict above may be smaller than the control's\n");
+    for (unsigned row = 0; row < s->row_count; row++) {
+        struct change change = change_of(s, row, control, hakmem, METRIC_NS_PER_OP);
+        if (change.verdict != CHANGE_FASTER && change.verdict != CHANGE_SLOWER)
+            continue;
+        fprintf(out, "warning: control, %s: hakmem against itself", all_rows[s->rows[row]].name);
+        change_print(out, &change, METRIC_NS_PER_OP);
+        fprintf(out, ": this machine is not quiet enough\n");
+    }
+}
+
+static void verdicts_explain(const struct comparison *s, FILE *out)
+{
+    fprintf(out,
+            "[95 %% interval of the ratio]; faster or slower: all of it beyond %g %% and p < 0.05 "
+            "after Holm's\ncorrection over the benches; same: all of it within; -: not to be told "
+            "from these samples\n",
+            s->options.threshold_percent);
 }
 
 static void speedups_print(const struct comparison *s, FILE *out)
 {
     int hakmem = variant_of_kind(s, VARIANT_HAKMEM);
     header_print(s, out, "throughput, glibc = 1 (more is better)",
-                 s->options.peers ? "   hakmem / best peer" : "   hakmem / its header mode");
+                 s->options.ab ? "   hakmem / its header mode" : "   hakmem / best peer");
     for (unsigned row = 0; row < s->row_count; row++) {
         if (!row_is_timed(s, row))
             continue;
-        int rival = rival_of(s, row);
-        double speedup = cell_speedup(s, row, hakmem, rival);
         row_print(s, out, row, figure_speedup, "%.2f");
-        if (!isnan(speedup))
-            fprintf(out, "   %.2f (%s)", speedup, s->variants[rival].name);
+        rival_print(s, out, row, hakmem);
         fputc('\n', out);
     }
     speedup_means_print(s, out, hakmem);
+    if (!s->options.ab)
+        return;
+    verdicts_explain(s, out);
+    control_print(s, out, hakmem);
 }
 
 static void memory_print(const struct comparison *s, FILE *out)
 {
-    header_print(s, out, "peak memory, MB", "");
+    int hakmem = variant_of_kind(s, VARIANT_HAKMEM);
+    int header = variant_index(s, "hakmem-header");
+    header_print(s, out, "peak memory, MB", header >= 0 ? "   header mode / hakmem" : "");
     for (unsigned row = 0; row < s->row_count; row++) {
+        struct change change = change_of(s, row, hakmem, header, METRIC_PEAK_KB);
         row_print(s, out, row, figure_peak_mb, "%.1f");
+        change_print(out, &change, METRIC_PEAK_KB);
         fputc('\n', out);
     }
     header_print(s, out, "memory when all is freed, MB", "");
@@ -172,6 +263,18 @@ static void targets_print(const struct comparison *s, FILE *out)
     }
 }
 
+static void warnings_print(const struct comparison *s, FILE *out)
+{
+    if (s->options.rounds < SAMPLES_LEAST)
+        fprintf(out, "warning: fewer than %d samples a cell, differences may be chance\n",
+                SAMPLES_LEAST);
+    else if (s->options.ab && verdicts_out_of_reach(s->options.rounds, s->row_count))
+        fprintf(out, "warning: %u samples are too few for a verdict over %u benches\n",
+                s->options.rounds, s->row_count);
+    if (s->interrupted)
+        fprintf(out, "interrupted: only what was measured until then\n");
+}
+
 void table_print(const struct comparison *s, FILE *out)
 {
     struct machine machine;
@@ -185,16 +288,16 @@ void table_print(const struct comparison *s, FILE *out)
     for (unsigned v = 0; v < s->variant_count; v++)
         if (s->variants[v].wanted && !s->variants[v].present)
             fprintf(out, "variant %s: absent\n", s->variants[v].name);
-    if (s->options.rounds < FEW_SAMPLES)
-        fprintf(out, "warning: fewer than %d samples a cell, differences may be chance\n",
-                FEW_SAMPLES);
-    if (s->interrupted)
-        fprintf(out, "interrupted: only what was measured until then\n");
-    times_print(s, out);
+    warnings_print(s, out);
+    if (s->options.program != NULL)
+        program_print(s, out);
+    else
+        times_print(s, out);
     speedups_print(s, out);
-    memory_print(s, out);
+    if (s->options.program == NULL)
+        memory_print(s, out);
     counts_print(s, out);
     failures_print(s, out);
-    if (s->options.peers)
+    if (s->options.peers && s->options.program == NULL)
         targets_print(s, out);
 }

@@ -103,6 +103,16 @@ bool variant_add(struct comparison *s, const char *definition)
     return true;
 }
 
+void variant_control_add(struct comparison *s)
+{
+    int hakmem = variant_of_kind(s, VARIANT_HAKMEM);
+    if (hakmem < 0 || s->variant_count == MAX_VARIANTS || variant_index(s, CONTROL_NAME) >= 0)
+        return;
+    struct variant *control = variant_new(s, CONTROL_NAME, VARIANT_OTHER);
+    snprintf(control->library, sizeof control->library, "%s", s->variants[hakmem].library);
+    control->present = control->wanted = true;
+}
+
 bool variant_runs(const struct variant *variant)
 {
     return variant->present && variant->wanted;

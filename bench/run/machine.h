@@ -1,0 +1,21 @@
+/*
+ * machine.h: where the figures were measured. machine.c fills it at each call.
+ */
+#ifndef HAK_BENCH_MACHINE_H
+#define HAK_BENCH_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct comparison;
+
+struct machine {
+    char kernel[128], cpu[128], thp[64], hugepages[64], commit[64];
+    long cpus;
+};
+void machine_describe(const struct comparison *s, struct machine *machine);
+
+/* Finds a file beside this program or, a few levels up, in the source tree. */
+bool tree_file(const struct comparison *s, const char *name, char *path, size_t path_bytes);
+
+#endif

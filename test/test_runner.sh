@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# bench_runner: a variant that does not load, crashes or hangs fails its own cells only; Ctrl-C keeps
+# what was measured; gates decide on the exit status; any program can be the bench.
+#
+# ctest: labels=quick timeout=120
+set -u -o pipefail
+
+runner=$HAKMEM_BUILD_DIR/bench_runner
+[[ -x $runner ]] || {
+    echo "bench_runner is not built: it needs GSL (libgsl-dev)"
+    [[ ${HAKMEM_REAL_REQUIRED:-0} == 1 ]] && exit 1
+    exit 77
+}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+unset LD_PRELOAD
+
+# The header build has no libhakmem.so: the library under test stands for both.
+run() { timeout 60 "$runner" --no-peers --variant hakmem="$HAKMEM_LIB" "$@"; }
+run_ab() { run --ab --out "$work/ab" --variant hakmem-header="$HAKMEM_LIB" "$@"; }
+
+# expect NAME STATUS PATTERN COMMAND...: exit status, and a line of output that matches.
+expect() {
+    local name=$1 status=$2 pattern=$3 got=0
+    shift 3
+    "$@" >"$work/output" 2>&1 </dev/null || got=$?
+    if [[ $got != "$status" ]] || ! grep -qE -- "$pattern" "$work/output"; then
+        printf '%s: status %s (expected %s, and %s), output:\n' "$name" "$got" "$status" "$pattern"
+        cat "$work/output"
+        failures=$((failures + 1))
+    fi
+}
+
+# also PATTERN, not_also PATTERN: the same output once more.
+also() {
+    grep -qE -- "$1" "$work/output" && return
+    printf 'no line matches %s in:\n' "$1"
+    cat "$work/output"
+    failures=$((failures + 1))
+}
+
+not_also() {
+    grep -qE -- "$1" "$work/output" || return 0
+    printf 'a line matches %s in:\n' "$1"
+    cat "$work/output"
+    failures=$((failures + 1))
+}
+
+# library NAME CODE: a library whose constructor does that.
+library() {
+    printf '#include <stdlib.h>\n#include <unistd.h>\n%s\n%s\n' \
+        'static void act(void) __attribute__((constructor));' "static void act(void) { $2; }" |
+        cc -shared -fPIC -x c -o "$work/$1.so" - || exit 1
+}
+
+# ---- variants that fail -------------------------------------------------------------------------
+
+echo "not a library" >"$work/text.so"
+library crash 'abort()'
+library hang 'pause()'
+library other '(void)0'
+
+expect does_not_load 2 '^failed: nothing on bad, 1 runs: not loaded: malloc was served by .*libc' \
+    run --only nothing --rounds 1 --variant bad="$work/text.so"
+also '^nothing +[0-9.]+ +[0-9.]+ +failed$'
+expect serves_nothing 2 '^failed: nothing on bad, 1 runs: not loaded: malloc was served by .*libc' \
+    run --only nothing --rounds 1 --variant bad="$work/other.so"
+expect crashes 2 '^failed: nothing on bad, 2 runs: Aborted' \
+    run --only nothing --rounds 2 --variant bad="$work/crash.so"
+also '^nothing +[0-9.]+ +[0-9.]+ +failed$'
+expect hangs 2 '^failed: nothing on bad, 1 runs: hung: ended after 1 s' \
+    run --only nothing --rounds 1 --timeout 1 --variant bad="$work/hang.so"
+
+# ---- Ctrl-C -------------------------------------------------------------------------------------
+
+timeout -s INT 2 "$runner" --no-peers --variant hakmem="$HAKMEM_LIB" --ab --out "$work/stopped" \
+    --only nothing --rounds 1000 >"$work/output" 2>&1 </dev/null &
+wait $! # timeout itself ends with 124
+also '^interrupted: only what was measured until then'
+if ! grep -q '"interrupted":true' "$work/stopped/summary.json" ||
+    [[ ! -s $work/stopped/report.html ]] || (($(wc -l <"$work/stopped/samples.csv") < 2)); then
+    echo "interrupted: the files do not say what was measured"
+    failures=$((failures + 1))
+fi
+expect interrupted_status 130 '^interrupted' \
+    bash -c '"$@" & sleep 1; kill -INT $!; wait $!' - \
+    "$runner" --no-peers --only nothing --rounds 1000
+
+# ---- the control and the gates ------------------------------------------------------------------
+
+short=(--only mid_large_8x40000 --quick --no-counts)
+expect control 0 '^control: hakmem against itself +[0-9.]+; no verdict above' \
+    run_ab "${short[@]}" --rounds 1
+also '^warning: fewer than 6 samples'
+also '^bench .* hakmem-again'
+also '^mid_large_8x40000 .* [0-9.]+ -$'
+expect no_control 0 '^geometric mean' run_ab "${short[@]}" --rounds 1 --no-control
+not_also '^control|hakmem-again'
+expect intervals 0 '^geometric mean .* [0-9.]+ \[[0-9.]+, [0-9.]+\]$' run_ab "${short[@]}"
+also '^mid_large_8x40000 .* [0-9.]+ \[[0-9.]+, [0-9.]+\] (faster|slower|same|-)$'
+python3 - "$work/ab/summary.json" <<'PYTHON' || failures=$((failures + 1))
+import json, sys
+summary = json.load(open(sys.argv[1]))
+against = summary["benches"][0]["hakmem_against"]
+assert set(against) == {"glibc", "hakmem-header", "hakmem-again"}, against
+for metric in ("ns_per_op", "peak_rss_kb"):
+    change = against["hakmem-header"][metric]
+    assert change["low"] <= change["ratio"] <= change["high"], change
+    assert 0 < change["p"] <= change["p_holm"] <= 1, change
+    assert change["verdict"] in ("faster", "slower", "less", "more", "same", "unknown"), change
+for variant in summary["variants"]:
+    if variant["name"] == "hakmem-header":
+        mean = variant["throughput_of_hakmem_to_it"]
+        assert mean["benches"] == 1 and mean["low"] <= mean["ratio"] <= mean["high"], mean
+PYTHON
+
+expect gate_met 0 '^gate met: glibc, wanted at least 0.0001;' \
+    run "${short[@]}" --rounds 1 --gate glibc=0.0001
+expect gate_missed 3 '^gate MISSED: geomean, wanted at least 1e\+06;' \
+    run_ab "${short[@]}" --rounds 1 --gate glibc=0.0001 --gate geomean=1000000
+also '^gate met: glibc'
+expect gate_no_header 3 '^gate not measured: geomean, ' \
+    run "${short[@]}" --rounds 1 --gate geomean=0.0001
+expect gate_no_counts 3 '^gate not measured: pair, wanted at most 56; nothing was counted' \
+    run "${short[@]}" --rounds 1 --gate pair=56
+expect gate_failed_bench 3 '^gate not measured: glibc, .* benches failed' \
+    run "${short[@]}" --rounds 1 --variant hakmem="$work/text.so" --gate glibc=0.0001
+expect gate_unknown 1 "wants NAME=VALUE" run --gate speed=1
+expect gate_no_value 1 "wants NAME=VALUE" run --gate glibc=
+expect usage_statuses 0 '^Exit status: 0; 1 .*; 2 .*; 3 ' run --help
+
+# ---- any program --------------------------------------------------------------------------------
+
+expect program 0 '^wall clock, s +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+$' \
+    run_ab --rounds 2 -- /bin/true
+also '^true +1.00 +[0-9.]+'
+python3 - "$work/ab/summary.json" <<'PYTHON' || failures=$((failures + 1))
+import json, sys
+bench = json.load(open(sys.argv[1]))["benches"][0]
+assert bench["name"] == "true" and bench["program"] == "/bin/true", bench
+cell = bench["variants"]["hakmem"]
+assert cell["wall_s"]["median"] > 0 and cell["ns_per_op"]["median"] is None, cell
+assert cell["speedup_to_glibc"] > 0, cell
+assert bench["hakmem_against"]["hakmem-header"]["wall_s"]["ratio"] > 0, bench
+PYTHON
+expect program_not_loaded 2 '^failed: true on bad, 1 runs: not loaded: malloc was served by .*libc' \
+    run --rounds 1 --variant bad="$work/text.so" -- /bin/true
+expect program_fails 2 '^failed: bash on hakmem, 1 runs: exit status 9: so it is' \
+    run --rounds 1 -- bash -c 'echo so it is; exit 9'
+expect program_missing 2 'exit status 127: ./no-such-program: No such file' \
+    run --rounds 1 -- ./no-such-program
+# shellcheck disable=SC2016 # the inner shell expands it
+expect program_arguments 0 '^wall clock, s +[0-9]' \
+    run --rounds 1 -- bash -c '[[ $# == 2 && $2 == "a b" ]]' - --only 'a b'
+expect program_and_only 1 'behind -- stands a program' run --only nothing -- /bin/true
+expect without_dashes 1 "what is '/bin/true'" run /bin/true
+# The descriptors that a program finds beyond its own, with and without the runner.
+cat >"$work/descriptors" <<'BASH'
+[[ -z ${HAK_WHO_MALLOC+set} ]] && ! env | grep HAK_WHO || exit 1
+for fd in /proc/$$/fd/*; do
+    fd=${fd##*/}
+    ((fd < 10)) || echo "$fd"
+done >"$1"
+BASH
+bash "$work/descriptors" "$work/without"
+expect program_undisturbed 0 '^wall clock, s +[0-9]' \
+    run --rounds 1 -- bash "$work/descriptors" "$work/with"
+diff "$work/without" "$work/with" || {
+    echo "the program finds other descriptors than without the runner"
+    failures=$((failures + 1))
+}
+# What a program leaves running ends with it, and is not waited for.
+expect program_leaves_others 0 '^wall clock, s +[0-9]' \
+    run --rounds 1 --timeout 20 -- bash -c 'sleep 77777.25 & exit 0'
+pgrep -f '^sleep 77777[.]25$' && {
+    echo "a child of the program is still there"
+    failures=$((failures + 1))
+}
+echo 'int main(void) { return 0; }' >"$work/static.c"
+if cc -static -o "$work/static" "$work/static.c" 2>/dev/null; then
+    expect program_static 2 '^failed: static on glibc, 1 runs: not known who served malloc' \
+        run --rounds 1 -- "$work/static"
+fi
+
+((failures == 0)) || exit 1
+echo "all cases as expected"
