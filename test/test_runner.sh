@@ -171,9 +171,10 @@ diff "$work/without" "$work/with" || {
     failures=$((failures + 1))
 }
 # What a program leaves running ends with it, and is not waited for.
+# shellcheck disable=SC2016 # the inner shell expands it
 expect program_leaves_others 0 '^wall clock, s +[0-9]' \
-    run --rounds 1 --timeout 20 -- bash -c 'sleep 77777.25 & exit 0'
-pgrep -f '^sleep 77777[.]25$' && {
+    run --rounds 1 --timeout 20 -- bash -c 'sleep "$1" & exit 0' - "77777.$$"
+pgrep -f "^sleep 77777[.]$$\$" && {
     echo "a child of the program is still there"
     failures=$((failures + 1))
 }
