@@ -97,8 +97,11 @@ also '^bench .* hakmem-again'
 also '^mid_large_8x40000 .* [0-9.]+ -$'
 expect no_control 0 '^geometric mean' run_ab "${short[@]}" --rounds 1 --no-control
 not_also '^control|hakmem-again'
-expect intervals 0 '^geometric mean .* [0-9.]+ \[[0-9.]+, [0-9.]+\]$' run_ab "${short[@]}"
-also '^mid_large_8x40000 .* [0-9.]+ \[[0-9.]+, [0-9.]+\] (faster|slower|same|-)$'
+# This one ends by the clock, in a debug build too; --quick gives the six samples of an interval.
+expect intervals 0 '^geometric mean .* [0-9.]+ \[[0-9.]+, [0-9.]+\]$' \
+    run_ab --only xthread_1_1 --quick --no-counts
+also '^6 rounds of quick runs'
+also '^xthread_1_1 .* [0-9.]+ \[[0-9.]+, [0-9.]+\] (faster|slower|same|-)$'
 python3 - "$work/ab/summary.json" <<'PYTHON' || failures=$((failures + 1))
 import json, sys
 summary = json.load(open(sys.argv[1]))
@@ -148,6 +151,10 @@ expect program_not_loaded 2 '^failed: true on bad, 1 runs: not loaded: malloc wa
     run --rounds 1 --variant bad="$work/text.so" -- /bin/true
 expect program_fails 2 '^failed: bash on hakmem, 1 runs: exit status 9: so it is' \
     run --rounds 1 -- bash -c 'echo so it is; exit 9'
+expect program_endless_output 2 '^failed: yes on hakmem, 1 runs: hung: ended after 1 s' \
+    run --rounds 1 --timeout 1 -- yes
+expect program_closes_output 2 '^failed: bash on hakmem, 1 runs: hung: ended after 1 s' \
+    run --rounds 1 --timeout 1 -- bash -c 'exec >/dev/null 2>&1; sleep 60'
 expect program_missing 2 'exit status 127: ./no-such-program: No such file' \
     run --rounds 1 -- ./no-such-program
 # shellcheck disable=SC2016 # the inner shell expands it

@@ -26,6 +26,7 @@
 
 enum {
     REPORT_DESCRIPTOR = 100,
+    LAST_READS = 64,     /* of what stands in the pipe at the end; a daemon may go on writing */
     EXEC_MARGIN_KB = 64, /* what exec itself may touch */
 };
 
@@ -128,22 +129,23 @@ _Noreturn static void child_exec(const struct launch *launch, int output, int re
     _exit(127);
 }
 
-/* What the child printed so far. False: it has closed its output. */
-static bool output_take(struct child *child, struct launch_result *result)
+enum taken { TAKEN_SOME, TAKEN_NOTHING, TAKEN_CLOSED };
+
+/* One read of what the child printed. */
+static enum taken output_take(struct child *child, struct launch_result *result)
 {
     char surplus[4096];
-    for (;;) {
-        size_t space = sizeof result->output - 1 - child->length;
-        ssize_t got = space > 0 ? read(child->output, result->output + child->length, space)
-                                : read(child->output, surplus, sizeof surplus);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return got < 0 && errno == EAGAIN;
-        if (space > 0)
-            child->length += (size_t)got;
-        result->output[child->length] = '\0';
-    }
+    size_t space = sizeof result->output - 1 - child->length;
+    ssize_t got = space > 0 ? read(child->output, result->output + child->length, space)
+                            : read(child->output, surplus, sizeof surplus);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return TAKEN_NOTHING;
+    if (got <= 0)
+        return TAKEN_CLOSED;
+    if (space > 0)
+        child->length += (size_t)got;
+    result->output[child->length] = '\0';
+    return TAKEN_SOME;
 }
 
 /*
@@ -163,10 +165,11 @@ static bool child_watch(struct child *child, double deadline_s, struct launch_re
         if (ready[1].revents != 0) {
             result->wall_s = now_s() - child->start_s;
             kill(-child->pid, SIGKILL); /* not yet waited for: the number is still its own */
-            output_take(child, result);
+            for (unsigned i = 0; i < LAST_READS && output_take(child, result) == TAKEN_SOME; i++)
+                ;
             return true;
         }
-        if (output_take(child, result))
+        if (output_take(child, result) != TAKEN_CLOSED)
             continue;
         ready[0].fd = -1;
         if (child->process >= 0)
