@@ -36,6 +36,7 @@ static const char usage[] =
     "  --ab                  glibc, hakmem, hakmem-header; writes samples.csv, summary.json and\n"
     "                        report.html\n"
     "  --out DIR             where --ab writes (build/ab)\n"
+    "  --factors             also the single-factor variants (./dev ab --factors builds them)\n"
     "  --no-control          --ab without hakmem-again, the same library as hakmem\n"
     "  --threshold PERCENT   what a difference must exceed for a verdict (1)\n"
     "  --gate NAME=VALUE     exit status 3 if a figure of hakmem misses VALUE; repeatable\n"
@@ -66,6 +67,7 @@ enum option_id {
     OPTION_AB,
     OPTION_OUT,
     OPTION_NO_CONTROL,
+    OPTION_FACTORS,
     OPTION_THRESHOLD,
     OPTION_GATE,
     OPTION_LIST,
@@ -89,6 +91,7 @@ static const struct option option_table[] = {
     {"ab", no_argument, NULL, OPTION_AB},
     {"out", required_argument, NULL, OPTION_OUT},
     {"no-control", no_argument, NULL, OPTION_NO_CONTROL},
+    {"factors", no_argument, NULL, OPTION_FACTORS},
     {"threshold", required_argument, NULL, OPTION_THRESHOLD},
     {"gate", required_argument, NULL, OPTION_GATE},
     {"list", no_argument, NULL, OPTION_LIST},
@@ -142,6 +145,9 @@ static bool option_apply_ab(int id, struct options *options)
         return true;
     case OPTION_OUT:
         options->out = optarg;
+        return true;
+    case OPTION_FACTORS:
+        options->factors = true;
         return true;
     case OPTION_NO_CONTROL:
         options->control = false;

@@ -17,7 +17,7 @@ struct gate {
 
 struct options {
     unsigned rounds;
-    bool quick, ab, peers, pin, probes, control;
+    bool quick, ab, peers, pin, probes, control, factors;
     const char *const *program; /* the only bench; NULL: those of all_rows */
     double threshold_percent;   /* of verdicts */
     struct gate gates[MAX_GATES];

@@ -8,6 +8,7 @@
 
 const struct time_kind time_kinds[] = {
     {METRIC_NS_PER_OP, 0, "benches", "ns"},
+    {METRIC_WALL_S, ROW_PROGRAM, "programs", "s"},
 };
 const unsigned time_kind_count = sizeof time_kinds / sizeof time_kinds[0];
 
@@ -27,13 +28,14 @@ static const struct words variants[] = {
     {"jemalloc", "The allocator of FreeBSD, as Debian packages it."},
     {"tcmalloc", "Google's allocator, in its minimal form, as Debian packages it."},
     {"factor-header-written",
-     "hakmem whose malloc also writes the header byte, which nothing reads: "
-     "the cost of writing."},
+     "hakmem with the header's space whose malloc writes it too; nothing reads it: against "
+     "factor-header-space, the cost of writing."},
     {"factor-header-read",
-     "hakmem whose free also reads the byte in front of the block: the cost of "
-     "touching the block."},
-    {"factor-header-space", "hakmem whose blocks give up one byte each, neither written nor read: "
-                            "the cost of the space."},
+     "hakmem with the header's space whose free reads the byte in front of the block and makes "
+     "nothing of it: against factor-header-space, the cost of touching the block."},
+    {"factor-header-space",
+     "hakmem whose blocks give up one byte each, which is neither written nor "
+     "read: the cost of the space alone."},
     {"factor-no-owner-test", "hakmem whose free does not ask whose block it is, which the header "
                              "mode does not either."},
     {"factor-intrusive-list", "hakmem whose free blocks are linked through their own first bytes "
@@ -53,6 +55,18 @@ static const struct words programs[] = {
     {"bench_larson", "A server whose threads come and go: blocks are often freed by another thread "
                      "than asked for them."},
     {"bench_xthread", "Some threads ask for blocks and hand them to others, which free them."},
+    {"bench_app",
+     "A program's mix on one thread: four in five blocks up to 256 bytes, a few up to 32 "
+     "KiB."},
+    {"bench_powers", "Powers of two only, on one thread, many at a time: where a header costs most "
+                     "memory."},
+    {"bench_remote",
+     "Two threads that hand each other blocks to free; the number in the name is how "
+     "many of a hundred."},
+    {"bench_burst", "Many blocks at once, all freed again, and then a pause."},
+    {"bench_churn", "Threads that live shortly and are replaced."},
+    {"bench_realloc", "Tables that grow step by step from 16 bytes to 1 MB."},
+    {"bench_large", "Blocks of 64 KiB to 25 MB on one thread."},
     {"bench_nothing",
      "A program that asks for one block and ends: what the allocator needs at least. "
      "Its time means nothing."},

@@ -4,6 +4,7 @@
  * hakmem's libraries lie beside this program. A peer is looked for under the names that Debian's
  * packages give it; one that is not found stays in the list as absent.
  */
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,6 +59,27 @@ static void peer_find(struct comparison *s, const struct peer *peer)
             variant->present = library_at(system_dirs[dir], peer->files[i], variant->library);
 }
 
+/* libfactor-NAME.so beside this program, as factor-NAME; in alphabetical order. */
+static void factors_find(struct comparison *s)
+{
+    char pattern[2 * PATH_MAX];
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s/libfactor-*.so", s->program_dir);
+    if (glob(pattern, 0, NULL, &found) != 0) {
+        fprintf(stderr, "bench_runner: --factors: there is no %s\n", pattern);
+        return;
+    }
+    for (size_t i = 0; i < found.gl_pathc && s->variant_count < MAX_VARIANTS; i++) {
+        const char *start = strstr(found.gl_pathv[i], "/libfactor-") + strlen("/lib");
+        char name[NAME_BYTES];
+        snprintf(name, sizeof name, "%.*s", (int)(strrchr(start, '.') - start), start);
+        struct variant *variant = variant_new(s, name, VARIANT_OTHER);
+        variant->present = realpath(found.gl_pathv[i], variant->library) != NULL;
+        variant->wanted = true;
+    }
+    globfree(&found);
+}
+
 void variants_find(struct comparison *s)
 {
     struct variant *glibc = variant_new(s, "glibc", VARIANT_GLIBC);
@@ -72,6 +94,8 @@ void variants_find(struct comparison *s)
     }
     for (unsigned i = 0; i < PEER_COUNT; i++)
         peer_find(s, &peers[i]);
+    if (s->options.factors)
+        factors_find(s);
 }
 
 bool variant_add(struct comparison *s, const char *definition)
