@@ -10,6 +10,7 @@ unset LD_PRELOAD
 mkdir -p "$work/bin" "$work/lib" "$work/a b"
 cp "$HAKMEM_BIN" "$work/bin/hakmem"
 cp "$HAKMEM_LIB" "$work/lib/libhakmem.so"
+cp "$HAKMEM_BUILD_DIR/librecordmalloc.so" "$work/lib/"
 hakmem=$work/bin/hakmem
 
 # expect NAME STATUS PATTERN COMMAND...: exit status, and a line of output that matches.
@@ -29,6 +30,10 @@ expect no_command 125 '^hakmem: no command' "$hakmem"
 expect unknown_command 125 '^hakmem: unknown command.*: walk$' "$hakmem" walk
 expect unknown_option 125 '^hakmem: unknown option.*: -x$' "$hakmem" run -x true
 expect no_program 125 '^hakmem: run: no program' "$hakmem" run --
+expect help_record 0 '^       hakmem record ' "$hakmem" --help
+expect record_unknown_option 125 '^hakmem: unknown option of record.*: -x$' "$hakmem" record -x true
+expect record_no_program 125 '^hakmem: record: no program' "$hakmem" record -o "$work/t" --
+expect record_no_file 125 '^hakmem: record: no file after -o' "$hakmem" record -o
 # shellcheck disable=SC2016 # the inner shell expands it
 expect full_output 125 '^hakmem: cannot write' bash -c '"$0" --help >/dev/full' "$hakmem"
 
@@ -46,6 +51,21 @@ ln -s "$hakmem" "$work/a b/hakmem"
 expect by_symbolic_link 0 "^$work/lib/libhakmem.so\$" \
     "$work/a b/hakmem" run -- printenv LD_PRELOAD
 
+# What is recorded does not see it: neither the library nor the name of the file.
+expect record_hides_itself 0 '^libc.so.6 none$' env LD_PRELOAD=libc.so.6 "$hakmem" record \
+    -o "$work/t" sh -c "echo \$LD_PRELOAD \${HAKMEM_RECORD_FILE-none}"
+expect record_hides_preload 0 '^none$' "$hakmem" record -o "$work/t" -- \
+    sh -c "echo \${LD_PRELOAD-none}"
+# shellcheck disable=SC2016 # the inner shell expands it
+expect record_in_folder 0 '^HAKTRACE' bash -c \
+    'cd "$2" && "$1" record -- true && head -c 8 hakmem.trace' _ "$hakmem" "$work"
+expect record_exit_status 7 '^$' "$hakmem" record -o "$work/t" -- bash -c 'exit 7'
+expect record_missing_program 127 '^hakmem: ./no-such-program: No such file' \
+    "$hakmem" record -o "$work/t" -- ./no-such-program
+expect record_unwritable 125 "^hakmem: $work/no/t: No such file" \
+    "$hakmem" record -o "$work/no/t" -- true
+expect record_to_folder 125 "^hakmem: $work: Is a directory" "$hakmem" record -o "$work" -- true
+
 expect missing_program 127 '^hakmem: ./no-such-program: No such file' \
     "$hakmem" run -- ./no-such-program
 touch "$work/not-executable"
@@ -58,7 +78,10 @@ rm "$work/a b/hakmem"
 cp "$hakmem" "$work/a b/hakmem"
 expect path_with_space 125 'cannot hold a path with a space' "$work/a b/hakmem" run -- true
 rm "$work/bin/libhakmem.so" "$work/lib/libhakmem.so"
-expect no_library 125 '^hakmem: libhakmem.so is neither' "$hakmem" run -- true
+rm "$work/lib/librecordmalloc.so"
+expect no_recorder 125 '^hakmem: neither beside .*: librecordmalloc.so$' \
+    "$hakmem" record -o "$work/t" -- true
+expect no_library 125 '^hakmem: neither beside this command nor in ../lib: libhakmem.so$' "$hakmem" run -- true
 
 ((failures == 0)) || exit 1
 echo "all cases as expected"

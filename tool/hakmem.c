@@ -1,13 +1,15 @@
 /*
- * hakmem: the command that runs a program on the library.
+ * hakmem: the command that runs a program on the library, or records what it allocates.
  *
  * Purpose   `hakmem run -- PROGRAM ARGUMENT...` puts libhakmem.so first into LD_PRELOAD and
- *           becomes the program. The library is looked for beside this command, then in
- *           ../lib, so that a build directory and an installation work alike.
+ *           becomes the program; `hakmem record` does so with librecordmalloc.so, which writes
+ *           the trace. The libraries are looked for beside this command, then in ../lib, so
+ *           that a build directory and an installation work alike.
  * Errors    as env(1): 125 the command itself failed, 126 the program cannot be run,
  *           127 there is no such program.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,12 +26,18 @@ enum { EXIT_SELF = 125, EXIT_NOT_RUNNABLE = 126, EXIT_NOT_FOUND = 127 };
 
 static const char help[] =
     "Usage: hakmem run [--] PROGRAM [ARGUMENT]...\n"
+    "       hakmem record [-o FILE] [--] PROGRAM [ARGUMENT]...\n"
     "       hakmem --help | --version\n"
     "\n"
-    "Runs PROGRAM with libhakmem.so as its malloc, through LD_PRELOAD. What\n"
-    "LD_PRELOAD names already stays, after the library. The exit status is\n"
-    "PROGRAM's, or 125 when hakmem fails, 126 when PROGRAM cannot be run,\n"
-    "127 when it is not found.\n";
+    "run     runs PROGRAM with libhakmem.so as its malloc.\n"
+    "record  runs PROGRAM on the malloc that it has and writes all it asks of it\n"
+    "        to FILE (hakmem.trace), for bench_replay to do again on any malloc.\n"
+    "        Forked children and programs that PROGRAM executes are not recorded;\n"
+    "        a program linked statically leaves FILE empty.\n"
+    "\n"
+    "Both work through LD_PRELOAD; what it names already stays, after the library.\n"
+    "The exit status is PROGRAM's, or 125 when hakmem fails, 126 when PROGRAM\n"
+    "cannot be run, 127 when it is not found.\n";
 
 /* Says on stderr what is wrong; returns the exit status of the command's own failures. */
 static int complain(const char *what, const char *detail)
@@ -47,10 +55,10 @@ static int print(const char *text)
     return EXIT_SUCCESS;
 }
 
-/* Finds the library from where this command lies. `path` holds PATH_MAX bytes. */
-static bool library_find(char *path)
+/* Finds a library from where this command lies. `path` holds PATH_MAX bytes. */
+static bool library_find(const char *name, char *path)
 {
-    static const char *const places[] = {"libhakmem.so", "../lib/libhakmem.so"};
+    static const char *const places[] = {".", "../lib"};
     char self[PATH_MAX];
     char candidate[PATH_MAX];
     /* The path given to execve(): unlike /proc/self/exe it is there without /proc. */
@@ -60,7 +68,7 @@ static bool library_find(char *path)
     }
     *strrchr(self, '/') = '\0';
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        int length = snprintf(candidate, sizeof candidate, "%s/%s", self, places[i]);
+        int length = snprintf(candidate, sizeof candidate, "%s/%s/%s", self, places[i], name);
         if (length > 0 && (size_t)length < sizeof candidate && realpath(candidate, path) != NULL &&
             access(path, R_OK) == 0) {
             return true;
@@ -85,20 +93,15 @@ static bool preload_set(const char *library)
     return set;
 }
 
-/* `arguments` ends with NULL, as main()'s do. Returns only if the program could not be run. */
-static int run(char **arguments)
+/*
+ * Becomes the program, with a library first in LD_PRELOAD. `arguments` ends with NULL, as main()'s
+ * do. Returns only if the program could not be run.
+ */
+static int become(const char *library_name, char **arguments)
 {
     char library[PATH_MAX];
-    if (arguments[0] != NULL && strcmp(arguments[0], "--") == 0) {
-        arguments++;
-    } else if (arguments[0] != NULL && arguments[0][0] == '-') {
-        return complain("unknown option of run (see hakmem --help)", arguments[0]);
-    }
-    if (arguments[0] == NULL) {
-        return complain("run: no program given (see hakmem --help)", NULL);
-    }
-    if (!library_find(library)) {
-        return complain("libhakmem.so is neither beside this command nor in ../lib", NULL);
+    if (!library_find(library_name, library)) {
+        return complain("neither beside this command nor in ../lib", library_name);
     }
     if (strpbrk(library, ": ") != NULL) {
         return complain("LD_PRELOAD cannot hold a path with a space or a colon", library);
@@ -112,11 +115,67 @@ static int run(char **arguments)
     return status;
 }
 
+/* Where the program stands in `arguments`; NULL: nowhere, and that was said. */
+static char **program_find(const char *verb, char **arguments)
+{
+    char what[64];
+    const char *detail = NULL;
+    if (arguments[0] != NULL && strcmp(arguments[0], "--") == 0) {
+        arguments++;
+    } else if (arguments[0] != NULL && arguments[0][0] == '-') {
+        detail = arguments[0];
+    }
+    if (arguments[0] != NULL && detail == NULL) {
+        return arguments;
+    }
+    snprintf(what, sizeof what,
+             detail != NULL ? "unknown option of %s (see hakmem --help)"
+                            : "%s: no program given (see hakmem --help)",
+             verb);
+    (void)complain(what, detail);
+    return NULL;
+}
+
+static int run(char **arguments)
+{
+    arguments = program_find("run", arguments);
+    return arguments == NULL ? EXIT_SELF : become("libhakmem.so", arguments);
+}
+
+/* Makes the file here, so that a wrong name is said before the program starts. */
+static int record(char **arguments)
+{
+    const char *file = "hakmem.trace";
+    char path[PATH_MAX];
+    if (arguments[0] != NULL && strcmp(arguments[0], "-o") == 0) {
+        if (arguments[1] == NULL) {
+            return complain("record: no file after -o (see hakmem --help)", NULL);
+        }
+        file = arguments[1];
+        arguments += 2;
+    }
+    arguments = program_find("record", arguments);
+    if (arguments == NULL) {
+        return EXIT_SELF;
+    }
+    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0 || close(fd) != 0 || realpath(file, path) == NULL) {
+        return complain(file, strerror(errno));
+    }
+    if (setenv("HAKMEM_RECORD_FILE", path, 1) != 0) {
+        return complain("cannot set HAKMEM_RECORD_FILE", strerror(errno));
+    }
+    return become("librecordmalloc.so", arguments);
+}
+
 int main(int count, char **arguments)
 {
     const char *verb = count > 1 ? arguments[1] : "";
     if (strcmp(verb, "run") == 0) {
         return run(arguments + 2);
+    }
+    if (strcmp(verb, "record") == 0) {
+        return record(arguments + 2);
     }
     if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || strcmp(verb, "help") == 0) {
         return print(help);

@@ -1,0 +1,286 @@
+/*
+ * bench_replay [--partial] TRACE [ROUNDS]: asks of malloc what a recorded program asked.
+ * bench_replay [--partial] --dump TRACE: prints the trace as text instead.
+ *
+ * `hakmem record` makes the trace. It is decoded into a table before the clock starts; then its
+ * calls are made again, ROUNDS times (1). Each recorded thread has a thread here; more than 256 are
+ * folded onto 256, and a trace of one thread runs on the main thread. What one thread did to a
+ * block before another did happens here in that order too: every event has its turn at its slot,
+ * and waits for it. All else may run at another time than it was recorded at. Blocks are written at
+ * their first and last byte when they are new or resized. What the program never freed is freed
+ * after each round, without the clock. An operation is one malloc or one free; a realloc is one.
+ *
+ * The table, 16 bytes an event and 16 a slot, is part of the peak memory, for every malloc the
+ * same. A third line of output says how large it is and what was recorded.
+ *
+ * A trace that cannot be used ends this with 2 and the byte where it breaks. --partial uses what
+ * stands before that: the beginning of the program's history.
+ */
+#include "bench_threads.h"
+#include "trace_read.h"
+
+enum { STATUS_UNUSABLE = 2, MIN_ALIGNMENT_LOG2 = 3 };
+
+struct replay_op {
+    uint64_t bytes : TRACE_SIZE_BITS; /* not of a free */
+    uint64_t kind : 8;
+    uint64_t alignment_log2 : 8;
+    uint32_t slot;
+    uint32_t turn; /* events of this slot before */
+};
+
+_Static_assert(sizeof(struct replay_op) == 16, "as the head comment says");
+
+struct replay_slot {
+    void *block;           /* [whose turn it is] NULL: none */
+    _Atomic uint32_t turn; /* [whose turn it is, atomic] events of this round that are done */
+};
+
+struct replay_thread {
+    _Alignas(64) pthread_t id;
+    const struct replay_op *ops;
+    size_t count;
+    uint64_t end_ns; /* [the thread] */
+};
+
+static struct replay_thread
+    threads[BENCH_MAX_THREADS]; /* [const after replay_load] the most part */
+static unsigned thread_count;
+static struct replay_slot *slots;
+static struct bench_gate *gate; /* of this round */
+
+/* ---- the trace ---- */
+
+struct replay_call {
+    const char *path;
+    uint64_t rounds;
+    bool partial, dump;
+};
+
+static void trace_complain(const struct replay_call *call, const struct trace_reader *reader)
+{
+    fprintf(stderr, "bench_replay: %s: byte %zu: %s\n", call->path, reader->problem_at,
+            reader->problem);
+}
+
+static void trace_begin(const struct replay_call *call, struct trace_reader *reader)
+{
+    if (trace_open(reader, call->path))
+        return;
+    trace_complain(call, reader);
+    exit(STATUS_UNUSABLE);
+}
+
+/* After the last event that can be used: says why it is the last, if it should not be. */
+static void trace_finish(const struct replay_call *call, const struct trace_reader *reader)
+{
+    if (reader->problem == NULL)
+        return;
+    trace_complain(call, reader);
+    if (!call->partial)
+        exit(STATUS_UNUSABLE);
+}
+
+/* Counts each thread's events, so that each has its part of the table. */
+static void replay_measure(const struct replay_call *call, struct trace_reader *reader)
+{
+    struct trace_event event;
+    trace_begin(call, reader);
+    while (trace_next(reader, &event) == TRACE_EVENT)
+        threads[event.thread % BENCH_MAX_THREADS].count++;
+    trace_finish(call, reader);
+    if (reader->events == 0) {
+        fprintf(stderr, "bench_replay: %s: no event to replay\n", call->path);
+        exit(STATUS_UNUSABLE);
+    }
+}
+
+static void replay_load(const struct replay_call *call, struct trace_reader *reader)
+{
+    struct replay_op *next[BENCH_MAX_THREADS];
+    struct trace_event event;
+    replay_measure(call, reader);
+    struct replay_op *op = bench_table(reader->events, sizeof *op);
+    slots = bench_table(reader->slots, sizeof *slots);
+    thread_count = reader->threads < BENCH_MAX_THREADS ? reader->threads : BENCH_MAX_THREADS;
+    for (unsigned i = 0; i < thread_count; i++) {
+        threads[i].ops = next[i] = op;
+        op += threads[i].count;
+    }
+    trace_rewind(reader);
+    while (trace_next(reader, &event) == TRACE_EVENT) {
+        /* relaxed: there are no threads yet. */
+        uint32_t turn = atomic_fetch_add_explicit(&slots[event.slot].turn, 1, memory_order_relaxed);
+        *next[event.thread % BENCH_MAX_THREADS]++ = (struct replay_op){
+            .bytes = event.bytes,
+            .kind = event.kind,
+            .alignment_log2 = event.alignment_log2,
+            .slot = event.slot,
+            .turn = turn,
+        };
+    }
+    trace_close(reader);
+}
+
+/* ---- one round ---- */
+
+static void *op_allocate(const struct replay_op *op, void *old)
+{
+    void *block = NULL;
+    unsigned log2 = op->alignment_log2;
+    switch (op->kind) {
+    case TRACE_MALLOC:
+        return malloc(op->bytes);
+    case TRACE_CALLOC:
+        return calloc(1, op->bytes);
+    case TRACE_REALLOC:
+        return realloc(old, op->bytes);
+    default:
+        log2 = log2 < MIN_ALIGNMENT_LOG2 ? MIN_ALIGNMENT_LOG2 : log2;
+        errno = posix_memalign(&block, (size_t)1 << log2, op->bytes);
+        return errno == 0 ? block : NULL;
+    }
+}
+
+/* A block of no bytes may be NULL. */
+static void op_run(const struct replay_op *op, struct replay_slot *slot)
+{
+    if (op->kind == TRACE_FREE) {
+        free(slot->block);
+        slot->block = NULL;
+        return;
+    }
+    unsigned char *block = op_allocate(op, slot->block);
+    slot->block = block;
+    if (op->bytes == 0)
+        return;
+    if (block == NULL)
+        bench_die("malloc");
+    block[0] = (unsigned char)op->bytes;
+    block[op->bytes - 1] = (unsigned char)op->bytes;
+}
+
+/* Ends: of all events not done yet, the one recorded first is the next of its thread. */
+static void ops_run(const struct replay_thread *thread)
+{
+    const struct replay_op *end = thread->ops + thread->count;
+    for (const struct replay_op *op = thread->ops; op < end; op++) {
+        struct replay_slot *slot = &slots[op->slot];
+        /* acquire: pairs with the release below; makes the slot's block visible. */
+        while (atomic_load_explicit(&slot->turn, memory_order_acquire) != op->turn)
+            sched_yield();
+        op_run(op, slot);
+        /* release: pairs with the acquire above. */
+        atomic_store_explicit(&slot->turn, op->turn + 1, memory_order_release);
+    }
+}
+
+static void *thread_body(void *argument)
+{
+    struct replay_thread *thread = argument;
+    gate_wait(gate);
+    ops_run(thread);
+    thread->end_ns = bench_now_ns();
+    return NULL;
+}
+
+/* Returns what the clock covers. */
+static uint64_t round_run(void)
+{
+    struct bench_gate closed = {0, false};
+    uint64_t start_ns = bench_now_ns();
+    uint64_t end_ns = 0;
+    gate = &closed;
+    if (thread_count == 1) {
+        ops_run(&threads[0]);
+        return bench_now_ns() - start_ns;
+    }
+    for (unsigned i = 0; i < thread_count; i++)
+        bench_thread_start(&threads[i].id, thread_body, &threads[i]);
+    gate_open(gate, thread_count, &start_ns);
+    for (unsigned i = 0; i < thread_count; i++) {
+        bench_thread_join(threads[i].id);
+        if (threads[i].end_ns > end_ns)
+            end_ns = threads[i].end_ns;
+    }
+    return end_ns - start_ns;
+}
+
+static void slots_clear(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        free(slots[i].block);
+        slots[i].block = NULL;
+    }
+}
+
+static void replay(const struct replay_call *call)
+{
+    struct trace_reader reader;
+    struct bench_report report = {.name = "bench_replay"};
+    uint64_t ns = 0;
+    replay_load(call, &reader);
+    for (uint64_t i = 0; i < call->rounds; i++) {
+        for (uint32_t slot = 0; slot < reader.slots; slot++)
+            /* relaxed: there are no threads now. */
+            atomic_store_explicit(&slots[slot].turn, 0, memory_order_relaxed);
+        ns += round_run();
+        report.live = bench_memory_now();
+        slots_clear(reader.slots);
+    }
+    report.ops = reader.events * call->rounds;
+    report.seconds = (double)ns * 1e-9;
+    report.after = bench_memory_now();
+    bench_print(&report);
+    printf("recorded: %" PRIu64 " operations, %u threads, %u slots, peak %" PRIu64
+           " bytes; table: %" PRIu64 " KiB\n",
+           reader.events, reader.threads, reader.slots, reader.peak_live_bytes,
+           (reader.events * sizeof(struct replay_op) + reader.slots * sizeof *slots) >> 10);
+}
+
+/* ---- the trace as text ---- */
+
+/* A line an event: number, thread, kind, slot, bytes, alignment; then the totals. */
+static void dump(const struct replay_call *call)
+{
+    static const char *const kinds[] = {"free", "malloc", "calloc", "realloc", "aligned"};
+    struct trace_reader reader;
+    struct trace_event event;
+    trace_begin(call, &reader);
+    puts("# event thread kind slot bytes alignment");
+    while (trace_next(&reader, &event) == TRACE_EVENT)
+        printf("%" PRIu64 " %u %s %u %" PRIu64 " %" PRIu64 "\n", reader.events - 1, event.thread,
+               kinds[event.kind], event.slot, event.bytes,
+               event.kind == TRACE_ALIGNED ? UINT64_C(1) << event.alignment_log2 : 0);
+    printf("# operations %" PRIu64 " threads %u slots %u peak_bytes %" PRIu64 " live_bytes %" PRIu64
+           "\n",
+           reader.events, reader.threads, reader.slots, reader.peak_live_bytes, reader.live_bytes);
+    if (fflush(stdout) == EOF)
+        bench_die("cannot write");
+    trace_finish(call, &reader);
+    trace_close(&reader);
+}
+
+int main(int argc, char **argv)
+{
+    struct replay_call call = {NULL, 1, false, false};
+    int at = 1;
+    for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {
+        call.partial |= strcmp(argv[at], "--partial") == 0;
+        call.dump |= strcmp(argv[at], "--dump") == 0;
+        if (strcmp(argv[at], "--partial") != 0 && strcmp(argv[at], "--dump") != 0)
+            at = argc;
+    }
+    if (at >= argc || argc > at + (call.dump ? 1 : 2)) {
+        fprintf(stderr, "usage: bench_replay [--partial] TRACE [ROUNDS]\n"
+                        "       bench_replay [--partial] --dump TRACE\n");
+        return STATUS_UNUSABLE;
+    }
+    call.path = argv[at];
+    call.rounds = bench_arg(argc, argv, at + 1, 1, 1, UINT64_C(1) << 32);
+    if (call.dump)
+        dump(&call);
+    else
+        replay(&call);
+    return 0;
+}

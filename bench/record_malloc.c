@@ -1,0 +1,583 @@
+/*
+ * record_malloc.c: librecordmalloc.so, which writes down what a program asks of its malloc.
+ *
+ * Purpose  preloaded by `hakmem record`: every call goes on to the next malloc (libc's, or an
+ *          allocator preloaded behind) and becomes an event of the trace that HAKMEM_RECORD_FILE
+ *          names; trace.h describes the file.
+ * Threads  one spin lock around the books and the buffer, held while an event is noted and a chunk
+ *          is written, never while the next malloc runs. That costs some 50 ns a call, and all
+ *          threads' calls wait for each other: a recording is for its order, not for its time.
+ * Order    a block is noted after it was allocated and before it is freed; a realloc takes its old
+ *          address out before and notes the new one after. So whatever another thread gets at an
+ *          address that was given back is noted behind the free.
+ * Errors   what cannot be written ends the recording with a line on stderr, never the program.
+ *
+ * What is recorded is the first process and its first program. A forked child stops: all state
+ * lies in memory that fork clears. LD_PRELOAD and HAKMEM_RECORD_FILE are taken out of the
+ * environment at start, so that what it executes is not recorded. The end of the buffer is written
+ * by a destructor, by _exit and before exec; calls after that are written one by one. A kill, or
+ * execl and its kind, lose at most one chunk of 64 KiB.
+ *
+ * Not recorded: calls from a signal handler that interrupts a call of the family, calls that the
+ * next malloc makes of itself, blocks that it made while this library was looking for it.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <malloc.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "trace_arena.h"
+#include "trace_live.h"
+#include "trace_write.h"
+
+#define VARIABLE "HAKMEM_RECORD_FILE"
+
+enum { SPINS = 100, TRIES = 100000 };
+
+/* Not declared by every libc. */
+void cfree(void *block);
+void free_sized(void *block, size_t bytes);
+void free_aligned_sized(void *block, size_t align, size_t bytes);
+
+/* ---- the next malloc ---- */
+
+#define NEXT_TABLE(X)                                                                              \
+    X(void *, malloc, (size_t))                                                                    \
+    X(void *, calloc, (size_t, size_t))                                                            \
+    X(void *, realloc, (void *, size_t))                                                           \
+    X(void, free, (void *))                                                                        \
+    X(int, posix_memalign, (void **, size_t, size_t))                                              \
+    X(void *, aligned_alloc, (size_t, size_t))                                                     \
+    X(void *, memalign, (size_t, size_t))                                                          \
+    X(void *, valloc, (size_t))                                                                    \
+    X(void *, pvalloc, (size_t))                                                                   \
+    X(void, free_sized, (void *, size_t))                                                          \
+    X(void, free_aligned_sized, (void *, size_t, size_t))                                          \
+    X(size_t, malloc_usable_size, (void *))                                                        \
+    X(void, _exit, (int))                                                                          \
+    X(int, execv, (const char *, char *const *))                                                   \
+    X(int, execve, (const char *, char *const *, char *const *))                                   \
+    X(int, execvp, (const char *, char *const *))                                                  \
+    X(int, execvpe, (const char *, char *const *, char *const *))                                  \
+    X(int, fexecve, (int, char *const *, char *const *))
+
+#define NEXT_MEMBER(result, name, arguments) result(*name) arguments;
+static struct {
+    NEXT_TABLE(NEXT_MEMBER)
+} next; /* [const after start] NULL: the next malloc has no such function */
+
+enum phase { PHASE_NEW, PHASE_STARTING, PHASE_READY };
+static _Atomic int phase; /* [any, atomic] */
+
+/* ---- the recording ---- */
+
+/* A mapping of its own that a fork clears in the child: there, `on` is false. */
+struct recording {
+    _Atomic bool on;     /* [any, atomic] */
+    _Atomic bool locked; /* [any, atomic] guards the rest */
+    pid_t process;       /* [const after start] a child of vfork shares this, and ends nothing */
+    uint32_t threads;    /* numbers given out */
+    struct live_table live;
+    struct trace_writer writer;
+};
+static struct recording *recording; /* [const after start] NULL: no memory for it */
+
+/* Initial-exec: the access allocates nothing, in the first call of a new thread too. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
+    bool inside;     /* a call of the family is under way: what it calls is not the program's */
+    uint32_t number; /* of this thread, plus one; 0: none yet */
+} self;
+
+/* ---- lock ---- */
+
+static void recording_lock(void)
+{
+    unsigned spins = 0;
+    /* acquire: pairs with the release in recording_unlock; makes the books visible. */
+    while (atomic_exchange_explicit(&recording->locked, true, memory_order_acquire))
+        if (++spins % SPINS == 0)
+            sched_yield();
+}
+
+/* For who may hold it already. */
+static bool recording_lock_try(void)
+{
+    for (unsigned tries = 0; tries < TRIES; tries++) {
+        /* acquire: as above. */
+        if (!atomic_exchange_explicit(&recording->locked, true, memory_order_acquire))
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
+static void recording_unlock(void)
+{
+    /* release: pairs with the acquire in recording_lock. */
+    atomic_store_explicit(&recording->locked, false, memory_order_release);
+}
+
+static bool recording_is_on(void)
+{
+    /* relaxed: only a signal; the books are guarded by the lock. */
+    return recording != NULL && atomic_load_explicit(&recording->on, memory_order_relaxed);
+}
+
+static void recording_end(void)
+{
+    /* relaxed: as above. */
+    atomic_store_explicit(&recording->on, false, memory_order_relaxed);
+}
+
+/* Ends it for good and says why; the trace stays as far as it came. */
+static void recording_stop(const char *what, int error)
+{
+    char line[PATH_MAX + 128];
+    int length = snprintf(line, sizeof line, "hakmem record: %s %s: %s; the recording stops here\n",
+                          what, recording->writer.path, strerrordesc_np(error));
+    if (length > 0)
+        (void)syscall(SYS_write, STDERR_FILENO, line, (size_t)length);
+    recording_end();
+}
+
+/* ---- the environment ---- */
+
+/* By hand: setenv allocates, and bash has functions of these names that see its own variables. */
+static char **environment_find(const char *name)
+{
+    size_t length = strlen(name);
+    char **variable = environ;
+    while (variable != NULL && *variable != NULL &&
+           (strncmp(*variable, name, length) != 0 || (*variable)[length] != '='))
+        variable++;
+    return variable == NULL || *variable == NULL ? NULL : variable;
+}
+
+static void environment_remove(char **variable)
+{
+    for (; variable != NULL && *variable != NULL; variable++)
+        *variable = variable[1];
+}
+
+/* This library is the first of the list. */
+static void environment_restore(void)
+{
+    char **preload = environment_find("LD_PRELOAD");
+    char *list = preload == NULL ? NULL : *preload + sizeof "LD_PRELOAD";
+    char *rest = list == NULL ? NULL : list + strcspn(list, ": ");
+    if (rest != NULL && *rest != '\0')
+        memmove(list, rest + 1, strlen(rest));
+    else
+        environment_remove(preload);
+    environment_remove(environment_find(VARIABLE));
+}
+
+/* ---- events [lock] ---- */
+
+/* Without the variable nothing is recorded and nothing said: somebody preloaded this by hand. */
+static bool file_open(void)
+{
+    char **variable = environment_find(VARIABLE);
+    if (variable == NULL)
+        recording_end();
+    else if (!writer_open(&recording->writer, *variable + sizeof VARIABLE))
+        recording_stop("cannot write", errno);
+    return recording_is_on();
+}
+
+static void chunk_write(bool end)
+{
+    if (!recording_is_on() || (!recording->writer.opened && !file_open()))
+        return;
+    if (!writer_flush(&recording->writer, end))
+        recording_stop("cannot write", errno);
+}
+
+static void event_put(enum trace_kind kind, uint32_t slot, size_t bytes, unsigned alignment_log2)
+{
+    if (writer_is_full(&recording->writer))
+        chunk_write(false);
+    if (!recording_is_on())
+        return;
+    if (self.number == 0)
+        self.number = ++recording->threads;
+    writer_put(&recording->writer, kind, self.number - 1, slot, bytes, alignment_log2);
+    if (recording->writer.closed)
+        chunk_write(true);
+}
+
+static void slot_free(uint32_t slot)
+{
+    event_put(TRACE_FREE, slot, 0, 0);
+    live_slot_release(&recording->live, slot);
+}
+
+/* Room in the books; a block that still stands under `block` went without a call that was seen. */
+static bool block_expect(const void *block)
+{
+    if (!live_reserve(&recording->live)) {
+        recording_stop("no memory to record into", ENOMEM);
+        return false;
+    }
+    uint32_t lost = live_take(&recording->live, (uintptr_t)block);
+    if (lost != LIVE_NO_SLOT)
+        slot_free(lost);
+    return true;
+}
+
+/* ---- what the functions below note ---- */
+
+static void note_new(enum trace_kind kind, const void *block, size_t bytes, unsigned alignment_log2)
+{
+    int error = errno;
+    if (block == NULL)
+        return;
+    recording_lock();
+    if (recording_is_on() && block_expect(block)) {
+        uint32_t slot = live_slot_take(&recording->live);
+        live_put(&recording->live, (uintptr_t)block, slot);
+        event_put(kind, slot, bytes, alignment_log2);
+    }
+    recording_unlock();
+    errno = error;
+}
+
+static void note_aligned(const void *block, size_t bytes, size_t alignment)
+{
+    unsigned log2 = 0;
+    while (log2 < TRACE_SIZE_BITS - 1 && (size_t)1 << log2 < alignment)
+        log2++;
+    note_new(TRACE_ALIGNED, block, bytes, log2);
+}
+
+static void note_free(const void *block)
+{
+    int error = errno;
+    recording_lock();
+    if (recording_is_on()) {
+        uint32_t slot = live_take(&recording->live, (uintptr_t)block);
+        if (slot != LIVE_NO_SLOT)
+            slot_free(slot);
+    }
+    recording_unlock();
+    errno = error;
+}
+
+/* Before a realloc: takes the address out of the books, and keeps its slot in use. */
+static uint32_t note_resizing(const void *block)
+{
+    recording_lock();
+    uint32_t slot = live_take(&recording->live, (uintptr_t)block);
+    recording_unlock();
+    return slot;
+}
+
+/* After it. `block` is where the slot's block is now; NULL: it was freed. */
+static void note_resized(enum trace_kind kind, uint32_t slot, const void *block, size_t bytes)
+{
+    int error = errno;
+    recording_lock();
+    if (recording_is_on() && block == NULL) {
+        slot_free(slot);
+    } else if (recording_is_on() && block_expect(block)) {
+        live_put(&recording->live, (uintptr_t)block, slot);
+        if (kind == TRACE_REALLOC)
+            event_put(kind, slot, bytes, 0);
+    }
+    recording_unlock();
+    errno = error;
+}
+
+/* ---- start and end ---- */
+
+static void next_find(void)
+{
+#define NEXT_FIND(result, name, arguments) *(void **)&next.name = dlsym(RTLD_NEXT, #name);
+    NEXT_TABLE(NEXT_FIND)
+}
+
+/* Memory that is zero in a forked child; without it nothing is recorded. */
+static void recording_begin(void)
+{
+    struct recording *memory =
+        mmap(NULL, sizeof *memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return;
+    if (madvise(memory, sizeof *memory, MADV_WIPEONFORK) != 0) {
+        static const char line[] = "hakmem record: this kernel has no MADV_WIPEONFORK "
+                                   "(Linux 4.14); nothing is recorded\n";
+        (void)syscall(SYS_write, STDERR_FILENO, line, sizeof line - 1);
+        munmap(memory, sizeof *memory);
+        return;
+    }
+    memory->process = getpid();
+    /* relaxed: published by the release in start. */
+    atomic_store_explicit(&memory->on, true, memory_order_relaxed);
+    recording = memory;
+}
+
+static void start(void)
+{
+    int expected = PHASE_NEW;
+    int error = errno;
+    /* acquire: as below. */
+    if (!atomic_compare_exchange_strong_explicit(&phase, &expected, PHASE_STARTING,
+                                                 memory_order_acquire, memory_order_acquire)) {
+        /* acquire: pairs with the release below; makes next and recording visible. */
+        while (atomic_load_explicit(&phase, memory_order_acquire) != PHASE_READY)
+            sched_yield();
+        return;
+    }
+    self.inside = true;
+    next_find();
+    recording_begin();
+    self.inside = false;
+    /* release: pairs with the acquire above and in call_begin. */
+    atomic_store_explicit(&phase, PHASE_READY, memory_order_release);
+    errno = error;
+}
+
+/* Whether a call is the program's own and is to be noted; then call_end follows it. */
+static bool call_begin(void)
+{
+    if (self.inside)
+        return false;
+    /* acquire: pairs with the release in start. */
+    if (atomic_load_explicit(&phase, memory_order_acquire) != PHASE_READY)
+        start();
+    if (!recording_is_on())
+        return false;
+    self.inside = true;
+    return true;
+}
+
+static void call_end(void)
+{
+    self.inside = false;
+}
+
+__attribute__((constructor)) static void record_enter(void)
+{
+    if (!call_begin())
+        return;
+    recording_lock();
+    if (!recording->writer.opened)
+        (void)file_open();
+    recording_unlock();
+    if (recording_is_on())
+        environment_restore();
+    call_end();
+}
+
+/*
+ * `end`: writes what is packed and an end chunk; each event from here on is written at once. A
+ * signal handler may come here while its own thread holds the lock, and then leaves without.
+ */
+static void record_flush(bool end)
+{
+    int error = errno;
+    bool first = call_begin();
+    if (!recording_is_on() || recording->process != getpid() || !recording_lock_try()) {
+        if (first)
+            call_end();
+        return;
+    }
+    if (end && !recording->writer.closed)
+        chunk_write(true);
+    recording->writer.closed = end;
+    recording_unlock();
+    if (first)
+        call_end();
+    errno = error;
+}
+
+__attribute__((destructor)) static void record_leave(void)
+{
+    record_flush(true);
+}
+
+void _exit(int status)
+{
+    record_flush(true);
+    if (next._exit != NULL)
+        next._exit(status);
+    for (;;)
+        (void)syscall(SYS_exit_group, status);
+}
+
+void _Exit(int status)
+{
+    _exit(status);
+}
+
+/* exec returns only if it failed; then the recording goes on. */
+#define EXEC(name, parameters, arguments)                                                          \
+    int name parameters                                                                            \
+    {                                                                                              \
+        record_flush(true);                                                                        \
+        int result = next.name arguments;                                                          \
+        record_flush(false);                                                                       \
+        return result;                                                                             \
+    }
+
+EXEC(execv, (const char *path, char *const arguments[]), (path, arguments))
+EXEC(execve, (const char *path, char *const arguments[], char *const variables[]),
+     (path, arguments, variables))
+EXEC(execvp, (const char *file, char *const arguments[]), (file, arguments))
+EXEC(execvpe, (const char *file, char *const arguments[], char *const variables[]),
+     (file, arguments, variables))
+EXEC(fexecve, (int fd, char *const arguments[], char *const variables[]),
+     (fd, arguments, variables))
+
+/* ---- the malloc family; without a next function yet, the arena serves ---- */
+
+void *malloc(size_t bytes)
+{
+    if (!call_begin())
+        return next.malloc != NULL ? next.malloc(bytes) : arena_take(bytes);
+    void *block = next.malloc(bytes);
+    note_new(TRACE_MALLOC, block, bytes, 0);
+    call_end();
+    return block;
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+    size_t total = 0;
+    bool fits = !__builtin_mul_overflow(count, bytes, &total);
+    if (!call_begin())
+        return next.calloc != NULL ? next.calloc(count, bytes)
+               : fits              ? arena_take(total) /* never used before: zero */
+                                   : NULL;
+    void *block = next.calloc(count, bytes);
+    note_new(TRACE_CALLOC, block, total, 0);
+    call_end();
+    return block;
+}
+
+void free(void *block)
+{
+    if (block == NULL || arena_holds(block))
+        return;
+    bool noted = call_begin();
+    if (noted)
+        note_free(block);
+    if (next.free != NULL)
+        next.free(block);
+    if (noted)
+        call_end();
+}
+
+/* A block of the arena moves out; it may stay there while the next malloc is looked for. */
+static void *arena_move(const void *old, size_t bytes)
+{
+    size_t old_bytes = arena_size(old);
+    void *block = malloc(bytes);
+    return block == NULL ? NULL : memcpy(block, old, old_bytes < bytes ? old_bytes : bytes);
+}
+
+/* A failure leaves the block; NULL without an error means that a size of 0 freed it. */
+void *realloc(void *old, size_t bytes)
+{
+    int error = errno;
+    if (old == NULL)
+        return malloc(bytes);
+    if (arena_holds(old))
+        return arena_move(old, bytes);
+    if (!call_begin())
+        return next.realloc(old, bytes);
+    uint32_t slot = note_resizing(old);
+    errno = 0;
+    void *block = next.realloc(old, bytes);
+    bool failed = block == NULL && (bytes != 0 || errno != 0);
+    errno = errno == 0 ? error : errno;
+    if (slot == LIVE_NO_SLOT)
+        note_new(TRACE_MALLOC, block, bytes, 0);
+    else
+        note_resized(failed ? TRACE_MALLOC : TRACE_REALLOC, slot, failed ? old : block, bytes);
+    call_end();
+    return block;
+}
+
+void *reallocarray(void *old, size_t count, size_t bytes)
+{
+    size_t total = 0;
+    if (!__builtin_mul_overflow(count, bytes, &total))
+        return realloc(old, total);
+    errno = ENOMEM;
+    return NULL;
+}
+
+int posix_memalign(void **block, size_t alignment, size_t bytes)
+{
+    bool noted = call_begin();
+    int error = next.posix_memalign == NULL ? ENOMEM : next.posix_memalign(block, alignment, bytes);
+    if (noted) {
+        if (error == 0)
+            note_aligned(*block, bytes, alignment);
+        call_end();
+    }
+    return error;
+}
+
+static size_t os_page_bytes(void)
+{
+    return (size_t)getpagesize();
+}
+
+/* The others that align: the function, its parameters and arguments, size and alignment to note. */
+#define ALIGNED(name, parameters, arguments, size, alignment)                                      \
+    void *name parameters                                                                          \
+    {                                                                                              \
+        bool noted = call_begin();                                                                 \
+        void *block = next.name == NULL ? NULL : next.name arguments;                              \
+        if (noted) {                                                                               \
+            note_aligned(block, size, alignment);                                                  \
+            call_end();                                                                            \
+        }                                                                                          \
+        return block;                                                                              \
+    }
+
+ALIGNED(aligned_alloc, (size_t align, size_t bytes), (align, bytes), bytes, align)
+ALIGNED(memalign, (size_t align, size_t bytes), (align, bytes), bytes, align)
+ALIGNED(valloc, (size_t bytes), (bytes), bytes, os_page_bytes())
+ALIGNED(pvalloc, (size_t bytes), (bytes), (bytes + os_page_bytes() - 1) & -os_page_bytes(),
+        os_page_bytes())
+
+/* A free with more arguments: the next malloc's own, or its free where it has none. */
+#define FREE(name, parameters, arguments)                                                          \
+    void name parameters                                                                           \
+    {                                                                                              \
+        bool noted = block != NULL && !arena_holds(block) && next.name != NULL && call_begin();    \
+        if (!noted) {                                                                              \
+            free(block);                                                                           \
+            return;                                                                                \
+        }                                                                                          \
+        note_free(block);                                                                          \
+        next.name arguments;                                                                       \
+        call_end();                                                                                \
+    }
+
+FREE(free_sized, (void *block, size_t bytes), (block, bytes))
+FREE(free_aligned_sized, (void *block, size_t align, size_t bytes), (block, align, bytes))
+
+void cfree(void *block)
+{
+    free(block);
+}
+
+size_t malloc_usable_size(void *block)
+{
+    if (block != NULL && arena_holds(block))
+        return arena_size(block);
+    if (next.malloc_usable_size == NULL)
+        start();
+    return next.malloc_usable_size == NULL ? 0 : next.malloc_usable_size(block);
+}
