@@ -4,11 +4,16 @@
  *
  * `hakmem record` makes the trace. It is decoded into a table before the clock starts; then its
  * calls are made again, ROUNDS times (1). Each recorded thread has a thread here; more than 256 are
- * folded onto 256, and a trace of one thread runs on the main thread. What one thread did to a
- * block before another did happens here in that order too: every event has its turn at its slot,
- * and waits for it. All else may run at another time than it was recorded at. Blocks are written at
- * their first and last byte when they are new or resized. What the program never freed is freed
- * after each round, without the clock. An operation is one malloc or one free; a realloc is one.
+ * folded onto 256, and a trace of one thread runs on the main thread. Blocks are written at their
+ * first and last byte when they are new or resized. What the program never freed is freed after
+ * each round, without the clock. An operation is one malloc or one free; a realloc is one.
+ *
+ * Threads wait for each other where the program's must have: what happens to a block happens in the
+ * recorded order, whoever does it, and a thread begins when the event recorded before its first is
+ * done. All else may run at another time than it was recorded at. The slots of the trace go from
+ * thread to thread as their blocks come and go; taken as they are, they would make nearly every
+ * event wait for another thread's. So they are dealt out anew: a thread uses those again whose last
+ * block it freed itself.
  *
  * The table, 16 bytes an event and 16 a slot, is part of the peak memory, for every malloc the
  * same. A third line of output says how large it is and what was recorded.
@@ -23,7 +28,7 @@ enum { STATUS_UNUSABLE = 2, MIN_ALIGNMENT_LOG2 = 3 };
 
 struct replay_op {
     uint64_t bytes : TRACE_SIZE_BITS; /* not of a free */
-    uint64_t kind : 8;
+    uint64_t kind : 8;                /* TRACE_THREAD: only waits, a thread begins */
     uint64_t alignment_log2 : 8;
     uint32_t slot;
     uint32_t turn; /* events of this slot before */
@@ -47,6 +52,7 @@ static struct replay_thread
     threads[BENCH_MAX_THREADS]; /* [const after replay_load] the most part */
 static unsigned thread_count;
 static struct replay_slot *slots;
+static uint32_t slot_count;
 static struct bench_gate *gate; /* of this round */
 
 /* ---- the trace ---- */
@@ -85,40 +91,85 @@ static void trace_finish(const struct replay_call *call, const struct trace_read
 static void replay_measure(const struct replay_call *call, struct trace_reader *reader)
 {
     struct trace_event event;
+    uint32_t begun = 0;
     trace_begin(call, reader);
-    while (trace_next(reader, &event) == TRACE_EVENT)
-        threads[event.thread % BENCH_MAX_THREADS].count++;
+    while (trace_next(reader, &event) == TRACE_EVENT) {
+        threads[event.thread % BENCH_MAX_THREADS].count += event.thread == begun ? 2 : 1;
+        begun += event.thread == begun ? 1 : 0;
+    }
     trace_finish(call, reader);
     if (reader->events == 0) {
         fprintf(stderr, "bench_replay: %s: no event to replay\n", call->path);
         exit(STATUS_UNUSABLE);
     }
+    thread_count = reader->threads < BENCH_MAX_THREADS ? reader->threads : BENCH_MAX_THREADS;
+}
+
+/* While the trace is loaded: which slot each block has now, and who may use which again. */
+struct replay_deal {
+    uint32_t *slot_now;                    /* by the trace's slot */
+    uint32_t free_head[BENCH_MAX_THREADS]; /* slot + 1; linked through `block`; 0: none */
+};
+
+static uint32_t deal_slot(struct replay_deal *deal, const struct trace_event *event)
+{
+    uint32_t *now = &deal->slot_now[event->slot];
+    uint32_t *head = &deal->free_head[event->thread % BENCH_MAX_THREADS];
+    if (event->kind == TRACE_FREE) {
+        slots[*now].block = (void *)(uintptr_t)*head;
+        *head = *now + 1;
+    } else if (event->kind != TRACE_REALLOC && *head != 0) {
+        *now = *head - 1;
+        *head = (uint32_t)(uintptr_t)slots[*now].block;
+    } else if (event->kind != TRACE_REALLOC) {
+        *now = slot_count++;
+    }
+    return *now;
+}
+
+static void ops_fill(struct trace_reader *reader, struct replay_op **next)
+{
+    struct replay_deal deal = {bench_table(reader->slots, sizeof(uint32_t)), {0}};
+    struct replay_op before = {.kind = TRACE_THREAD}; /* the first thread: turn 0 has come */
+    struct trace_event event;
+    size_t deal_bytes = reader->slots * sizeof(uint32_t);
+    uint32_t begun = 0;
+    trace_rewind(reader);
+    while (trace_next(reader, &event) == TRACE_EVENT) {
+        struct replay_op **to = &next[event.thread % BENCH_MAX_THREADS];
+        if (event.thread == begun) {
+            *(*to)++ = before;
+            begun++;
+        }
+        uint32_t slot = deal_slot(&deal, &event);
+        /* relaxed: there are no threads yet. */
+        uint32_t turn = atomic_fetch_add_explicit(&slots[slot].turn, 1, memory_order_relaxed);
+        *(*to)++ = (struct replay_op){
+            .bytes = event.bytes,
+            .kind = event.kind,
+            .alignment_log2 = event.alignment_log2,
+            .slot = slot,
+            .turn = turn,
+        };
+        before.slot = slot;
+        before.turn = turn + 1;
+    }
+    munmap(deal.slot_now, deal_bytes);
 }
 
 static void replay_load(const struct replay_call *call, struct trace_reader *reader)
 {
     struct replay_op *next[BENCH_MAX_THREADS];
-    struct trace_event event;
     replay_measure(call, reader);
-    struct replay_op *op = bench_table(reader->events, sizeof *op);
-    slots = bench_table(reader->slots, sizeof *slots);
-    thread_count = reader->threads < BENCH_MAX_THREADS ? reader->threads : BENCH_MAX_THREADS;
+    struct replay_op *op = bench_table(reader->events + reader->threads, sizeof *op);
+    slots = bench_table(reader->events, sizeof *slots); /* touched as far as it is used */
     for (unsigned i = 0; i < thread_count; i++) {
         threads[i].ops = next[i] = op;
         op += threads[i].count;
     }
-    trace_rewind(reader);
-    while (trace_next(reader, &event) == TRACE_EVENT) {
-        /* relaxed: there are no threads yet. */
-        uint32_t turn = atomic_fetch_add_explicit(&slots[event.slot].turn, 1, memory_order_relaxed);
-        *next[event.thread % BENCH_MAX_THREADS]++ = (struct replay_op){
-            .bytes = event.bytes,
-            .kind = event.kind,
-            .alignment_log2 = event.alignment_log2,
-            .slot = event.slot,
-            .turn = turn,
-        };
-    }
+    ops_fill(reader, next);
+    for (uint32_t i = 0; i < slot_count; i++)
+        slots[i].block = NULL; /* links of free slots */
     trace_close(reader);
 }
 
@@ -167,8 +218,10 @@ static void ops_run(const struct replay_thread *thread)
     for (const struct replay_op *op = thread->ops; op < end; op++) {
         struct replay_slot *slot = &slots[op->slot];
         /* acquire: pairs with the release below; makes the slot's block visible. */
-        while (atomic_load_explicit(&slot->turn, memory_order_acquire) != op->turn)
+        while ((int32_t)(atomic_load_explicit(&slot->turn, memory_order_acquire) - op->turn) < 0)
             sched_yield();
+        if (op->kind == TRACE_THREAD)
+            continue;
         op_run(op, slot);
         /* release: pairs with the acquire above. */
         atomic_store_explicit(&slot->turn, op->turn + 1, memory_order_release);
@@ -206,11 +259,14 @@ static uint64_t round_run(void)
     return end_ns - start_ns;
 }
 
-static void slots_clear(uint32_t count)
+/* For the next round; there are no threads now. */
+static void slots_clear(void)
 {
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < slot_count; i++) {
         free(slots[i].block);
         slots[i].block = NULL;
+        /* relaxed: pthread_create makes it visible to the next round's threads. */
+        atomic_store_explicit(&slots[i].turn, 0, memory_order_relaxed);
     }
 }
 
@@ -220,13 +276,11 @@ static void replay(const struct replay_call *call)
     struct bench_report report = {.name = "bench_replay"};
     uint64_t ns = 0;
     replay_load(call, &reader);
+    slots_clear(); /* turns, from loading */
     for (uint64_t i = 0; i < call->rounds; i++) {
-        for (uint32_t slot = 0; slot < reader.slots; slot++)
-            /* relaxed: there are no threads now. */
-            atomic_store_explicit(&slots[slot].turn, 0, memory_order_relaxed);
         ns += round_run();
         report.live = bench_memory_now();
-        slots_clear(reader.slots);
+        slots_clear();
     }
     report.ops = reader.events * call->rounds;
     report.seconds = (double)ns * 1e-9;
@@ -235,7 +289,7 @@ static void replay(const struct replay_call *call)
     printf("recorded: %" PRIu64 " operations, %u threads, %u slots, peak %" PRIu64
            " bytes; table: %" PRIu64 " KiB\n",
            reader.events, reader.threads, reader.slots, reader.peak_live_bytes,
-           (reader.events * sizeof(struct replay_op) + reader.slots * sizeof *slots) >> 10);
+           (reader.events * sizeof(struct replay_op) + slot_count * sizeof *slots) >> 10);
 }
 
 /* ---- the trace as text ---- */

@@ -64,19 +64,28 @@ known() {
     summary=$(tail -n 1 dump)
     [[ $(totals all <dump) == "$(awk '{ print $2, $3, $8, $9 }' <<<"$summary")" ]] ||
         fail "$name: the events are $(totals all <dump), the summary $summary"
-    grep -q ' threads 101 ' <<<"$summary" || fail "$name: not 101 threads: $summary"
+    grep -q ' threads 301 ' <<<"$summary" || fail "$name: not 301 threads: $summary"
 }
+
+# calls: what a dump says of marked blocks, whoever did it and when.
+calls() { awk '!/^#/ && $5 % 1024 == 333 { print $3, $5, $6 }' | sort | uniq -c; }
 
 # --- a load whose calls are known: on libc, on the library behind the recorder, left by _exit
 known an_exit 7 7
 replays known known.trace
+# A replay makes the recorded calls, each once a round: its own recording says so.
+calls <dump >wanted
+"$hakmem" record -o again.trace -- "$replay" known.trace >/dev/null
+"$replay" --dump again.trace | calls >got
+[[ $(wc -l <wanted) -gt 100 ]] || fail "only $(wc -l <wanted) sorts of calls in the trace"
+cmp -s wanted got || fail "the replay made other calls: $(diff wanted got | head -n 20)"
 known leaves 5 leave
 LD_PRELOAD=$HAKMEM_LIB known 'on the library' 0 0
 
 # --- killed: what stands in the file is a whole history, and is used when asked for
 known killed 137 kill 2
 expect 'killed, whole' 2 'known.trace: byte [0-9]+: the file has no end' "$replay" known.trace
-expect 'killed, partial' 0 '^recorded: [0-9]{5,} operations, 1[0-9]+ threads' \
+expect 'killed, partial' 0 '^recorded: [0-9]{5,} operations, [0-9]{3} threads' \
     "$replay" --partial known.trace
 
 # --- real programs: same output, same status, and a trace

@@ -24,7 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MARK = 333, MARK_STEP = 1024, THREADS = 100, BLOCKS = 40, PEAK_BLOCKS = 2000, WAYS = 8 };
+enum { MARK = 333, MARK_STEP = 1024, THREADS = 300, BLOCKS = 20, PEAK_BLOCKS = 2000, WAYS = 8 };
 
 static _Atomic uint64_t operations;      /* [any, atomic] */
 static void *handed_on[THREADS][BLOCKS]; /* [its thread, then main] */
