@@ -9,11 +9,12 @@
  * each round, without the clock. An operation is one malloc or one free; a realloc is one.
  *
  * Threads wait for each other where the program's must have: what happens to a block happens in the
- * recorded order, whoever does it, and a thread begins when the event recorded before its first is
- * done. All else may run at another time than it was recorded at. The slots of the trace go from
- * thread to thread as their blocks come and go; taken as they are, they would make nearly every
- * event wait for another thread's. So they are dealt out anew: a thread uses those again whose last
- * block it freed itself.
+ * recorded order, whoever does it; a thread begins when the event recorded before its first is
+ * done; and the event recorded after a thread's last waits for that one, so that threads that were
+ * started and joined one by one do not run together. All else may run at another time than it was
+ * recorded at. The slots of the trace go from thread to thread as their blocks come and go; taken
+ * as they are, they would make nearly every event wait for another thread's. So they are dealt out
+ * anew: a thread uses those again whose last block it freed itself.
  *
  * The table, 16 bytes an event and 16 a slot, is part of the peak memory, for every malloc the
  * same. A third line of output says how large it is and what was recorded.
@@ -28,7 +29,7 @@ enum { STATUS_UNUSABLE = 2, MIN_ALIGNMENT_LOG2 = 3 };
 
 struct replay_op {
     uint64_t bytes : TRACE_SIZE_BITS; /* not of a free */
-    uint64_t kind : 8;                /* TRACE_THREAD: only waits, a thread begins */
+    uint64_t kind : 8;                /* TRACE_THREAD: only waits */
     uint64_t alignment_log2 : 8;
     uint32_t slot;
     uint32_t turn; /* events of this slot before */
@@ -53,6 +54,7 @@ static struct replay_thread
 static unsigned thread_count;
 static struct replay_slot *slots;
 static uint32_t slot_count;
+static uint64_t op_count;       /* events and waits */
 static struct bench_gate *gate; /* of this round */
 
 /* ---- the trace ---- */
@@ -87,22 +89,45 @@ static void trace_finish(const struct replay_call *call, const struct trace_read
         exit(STATUS_UNUSABLE);
 }
 
-/* Counts each thread's events, so that each has its part of the table. */
-static void replay_measure(const struct replay_call *call, struct trace_reader *reader)
+/* Where threads begin and end, in the order of the trace. */
+struct replay_border {
+    uint64_t *last;  /* by recorded thread: events up to its last */
+    uint32_t begun;  /* threads */
+    bool after_last; /* the event before was its thread's last */
+};
+
+/* Whether this event waits for the one before it, whosever that is. */
+static bool border_passed(struct replay_border *border, const struct trace_reader *reader,
+                          const struct trace_event *event)
+{
+    bool first = event->thread == border->begun;
+    bool waits = first || border->after_last;
+    border->begun += first ? 1 : 0;
+    border->after_last = border->last[event->thread] == reader->events;
+    return waits;
+}
+
+/* Finds each thread's last event, then counts what each has, waits too: its part of the table. */
+static void replay_measure(const struct replay_call *call, struct trace_reader *reader,
+                           struct replay_border *border)
 {
     struct trace_event event;
-    uint32_t begun = 0;
     trace_begin(call, reader);
-    while (trace_next(reader, &event) == TRACE_EVENT) {
-        threads[event.thread % BENCH_MAX_THREADS].count += event.thread == begun ? 2 : 1;
-        begun += event.thread == begun ? 1 : 0;
-    }
+    border->last = bench_table(reader->slot_limit, sizeof *border->last);
+    while (trace_next(reader, &event) == TRACE_EVENT)
+        border->last[event.thread] = reader->events;
     trace_finish(call, reader);
     if (reader->events == 0) {
         fprintf(stderr, "bench_replay: %s: no event to replay\n", call->path);
         exit(STATUS_UNUSABLE);
     }
     thread_count = reader->threads < BENCH_MAX_THREADS ? reader->threads : BENCH_MAX_THREADS;
+    trace_rewind(reader);
+    while (trace_next(reader, &event) == TRACE_EVENT) {
+        size_t waits = border_passed(border, reader, &event) ? 1 : 0;
+        threads[event.thread % BENCH_MAX_THREADS].count += waits + 1;
+        op_count += waits + 1;
+    }
 }
 
 /* While the trace is loaded: which slot each block has now, and who may use which again. */
@@ -127,20 +152,20 @@ static uint32_t deal_slot(struct replay_deal *deal, const struct trace_event *ev
     return *now;
 }
 
-static void ops_fill(struct trace_reader *reader, struct replay_op **next)
+static void ops_fill(struct trace_reader *reader, struct replay_border *border,
+                     struct replay_op **next)
 {
     struct replay_deal deal = {bench_table(reader->slots, sizeof(uint32_t)), {0}};
     struct replay_op before = {.kind = TRACE_THREAD}; /* the first thread: turn 0 has come */
     struct trace_event event;
     size_t deal_bytes = reader->slots * sizeof(uint32_t);
-    uint32_t begun = 0;
+    border->begun = 0;
+    border->after_last = false;
     trace_rewind(reader);
     while (trace_next(reader, &event) == TRACE_EVENT) {
         struct replay_op **to = &next[event.thread % BENCH_MAX_THREADS];
-        if (event.thread == begun) {
+        if (border_passed(border, reader, &event))
             *(*to)++ = before;
-            begun++;
-        }
         uint32_t slot = deal_slot(&deal, &event);
         /* relaxed: there are no threads yet. */
         uint32_t turn = atomic_fetch_add_explicit(&slots[slot].turn, 1, memory_order_relaxed);
@@ -160,14 +185,16 @@ static void ops_fill(struct trace_reader *reader, struct replay_op **next)
 static void replay_load(const struct replay_call *call, struct trace_reader *reader)
 {
     struct replay_op *next[BENCH_MAX_THREADS];
-    replay_measure(call, reader);
-    struct replay_op *op = bench_table(reader->events + reader->threads, sizeof *op);
+    struct replay_border border = {NULL, 0, false};
+    replay_measure(call, reader, &border);
+    struct replay_op *op = bench_table(op_count, sizeof *op);
     slots = bench_table(reader->events, sizeof *slots); /* touched as far as it is used */
     for (unsigned i = 0; i < thread_count; i++) {
         threads[i].ops = next[i] = op;
         op += threads[i].count;
     }
-    ops_fill(reader, next);
+    ops_fill(reader, &border, next);
+    munmap(border.last, reader->slot_limit * sizeof *border.last);
     for (uint32_t i = 0; i < slot_count; i++)
         slots[i].block = NULL; /* links of free slots */
     trace_close(reader);
@@ -289,7 +316,7 @@ static void replay(const struct replay_call *call)
     printf("recorded: %" PRIu64 " operations, %u threads, %u slots, peak %" PRIu64
            " bytes; table: %" PRIu64 " KiB\n",
            reader.events, reader.threads, reader.slots, reader.peak_live_bytes,
-           (reader.events * sizeof(struct replay_op) + slot_count * sizeof *slots) >> 10);
+           (op_count * sizeof(struct replay_op) + slot_count * sizeof *slots) >> 10);
 }
 
 /* ---- the trace as text ---- */

@@ -40,7 +40,7 @@
 
 #define VARIABLE "HAKMEM_RECORD_FILE"
 
-enum { SPINS = 100, TRIES = 100000 };
+enum { SPINS = 100 };
 
 /* Not declared by every libc. */
 void cfree(void *block);
@@ -93,6 +93,7 @@ static struct recording *recording; /* [const after start] NULL: no memory for i
 /* Initial-exec: the access allocates nothing, in the first call of a new thread too. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
     bool inside;     /* a call of the family is under way: what it calls is not the program's */
+    bool holds;      /* the lock, or is about to; a signal handler of this thread must not wait */
     uint32_t number; /* of this thread, plus one; 0: none yet */
 } self;
 
@@ -101,28 +102,20 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
 static void recording_lock(void)
 {
     unsigned spins = 0;
+    self.holds = true;
+    atomic_signal_fence(memory_order_seq_cst);
     /* acquire: pairs with the release in recording_unlock; makes the books visible. */
     while (atomic_exchange_explicit(&recording->locked, true, memory_order_acquire))
         if (++spins % SPINS == 0)
             sched_yield();
 }
 
-/* For who may hold it already. */
-static bool recording_lock_try(void)
-{
-    for (unsigned tries = 0; tries < TRIES; tries++) {
-        /* acquire: as above. */
-        if (!atomic_exchange_explicit(&recording->locked, true, memory_order_acquire))
-            return true;
-        sched_yield();
-    }
-    return false;
-}
-
 static void recording_unlock(void)
 {
     /* release: pairs with the acquire in recording_lock. */
     atomic_store_explicit(&recording->locked, false, memory_order_release);
+    atomic_signal_fence(memory_order_seq_cst);
+    self.holds = false;
 }
 
 static bool recording_is_on(void)
@@ -385,15 +378,13 @@ static void record_flush(bool end)
 {
     int error = errno;
     bool first = call_begin();
-    if (!recording_is_on() || recording->process != getpid() || !recording_lock_try()) {
-        if (first)
-            call_end();
-        return;
+    if (recording_is_on() && recording->process == getpid() && !self.holds) {
+        recording_lock();
+        if (end && !recording->writer.closed)
+            chunk_write(true);
+        recording->writer.closed = end;
+        recording_unlock();
     }
-    if (end && !recording->writer.closed)
-        chunk_write(true);
-    recording->writer.closed = end;
-    recording_unlock();
     if (first)
         call_end();
     errno = error;

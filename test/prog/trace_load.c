@@ -9,6 +9,7 @@
  *
  *   trace_load kill     SIGKILL in place of the end
  *   trace_load leave    _exit in place of it
+ *   trace_load joined   in place of all that: threads one after the other, each with a peak
  *   trace_load close    closes every descriptor first, and gives the high ones to a file `taken`
  */
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,22 +121,26 @@ static uint64_t peak_alone(void)
     return bytes;
 }
 
-static void descriptors_take(void)
+static void *peak_in_thread(void *bytes)
 {
-    int taken = open("taken", O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (taken < 0 || write(taken, "mine\n", 5) != 5)
-        _exit(96);
-    for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
-        if (fd != taken && (fd < 1000 ? close(fd) : dup2(taken, fd)) < 0 && errno != EBADF)
-            _exit(95);
+    *(uint64_t *)bytes = peak_alone();
+    return NULL;
 }
 
-int main(int argc, char **argv)
+static uint64_t peaks_joined(void)
 {
-    pthread_t threads[THREADS];
-    const char *end = argc > 1 ? argv[1] : "0";
-    if (strcmp(end, "close") == 0)
-        descriptors_take();
+    pthread_t thread;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < 20; i++)
+        if (pthread_create(&thread, NULL, peak_in_thread, &bytes) != 0 ||
+            pthread_join(thread, NULL) != 0)
+            _exit(94);
+    return bytes;
+}
+
+static void threads_together(void)
+{
+    static pthread_t threads[THREADS];
     for (size_t i = 0; i < THREADS; i++)
         if (pthread_create(&threads[i], NULL, churn, (void *)i) != 0)
             _exit(97);
@@ -147,7 +153,27 @@ int main(int argc, char **argv)
         for (size_t k = 0; k < BLOCKS; k++)
             drop(handed_on[i][k]);
     }
-    uint64_t peak_bytes = peak_alone();
+}
+
+static void descriptors_take(void)
+{
+    int taken = open("taken", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (taken < 0 || write(taken, "mine\n", 5) != 5)
+        _exit(96);
+    for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
+        if (fd != taken && (fd < 1000 ? close(fd) : dup2(taken, fd)) < 0 && errno != EBADF)
+            _exit(95);
+}
+
+int main(int argc, char **argv)
+{
+    const char *end = argc > 1 ? argv[1] : "0";
+    bool joined = strcmp(end, "joined") == 0;
+    if (strcmp(end, "close") == 0)
+        descriptors_take();
+    if (!joined)
+        threads_together();
+    uint64_t peak_bytes = joined ? peaks_joined() : peak_alone();
     /* relaxed: as above. */
     dprintf(STDOUT_FILENO, "operations %llu peak_bytes %llu\n",
             (unsigned long long)atomic_load_explicit(&operations, memory_order_relaxed),
