@@ -140,7 +140,7 @@ says whole 'hakmem-header' 'factor-header-written' 'factor-of-no-name' 'hakmem-a
     'Warning: few samples.' 'the cost of writing' 'furthest apart on fixed_128' 'slot 0' \
     'multiple of 64 KiB'
 
-report plain 0 "$PATH"
+report plain 0 "$PATH" --no-control
 sound plain 3
 says plain 'No factor was measured' 'The control was not part of this run' \
     'Instructions and system calls were not counted'
