@@ -22,6 +22,7 @@
  * A trace that cannot be used ends this with 2 and the byte where it breaks. --partial uses what
  * stands before that: the beginning of the program's history.
  */
+#include "bench_report.h"
 #include "bench_threads.h"
 #include "trace_read.h"
 
