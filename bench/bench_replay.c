@@ -27,6 +27,7 @@
 #include "trace_read.h"
 
 enum { STATUS_UNUSABLE = 2, MIN_ALIGNMENT_LOG2 = 3 };
+enum { YIELDS = 100, NAP_FIRST_NS = 20000, NAP_MOST_NS = 10000000 };
 
 struct replay_op {
     uint64_t bytes : TRACE_SIZE_BITS; /* not of a free */
@@ -239,19 +240,37 @@ static void op_run(const struct replay_op *op, struct replay_slot *slot)
     block[op->bytes - 1] = (unsigned char)op->bytes;
 }
 
+/*
+ * A block comes from another thread's hands in no time; a thread may wait for its begin through
+ * most of the trace. So it yields first, then sleeps twice as long each time: hundreds of threads
+ * that only yield or nap keep the ones that work, and the kernel's own, from the processors.
+ */
+static void turn_wait(struct replay_slot *slot, uint32_t turn)
+{
+    unsigned yields = 0;
+    long nap_ns = NAP_FIRST_NS;
+    /* acquire: pairs with the release in ops_run; makes the slot's block visible. */
+    while ((int32_t)(atomic_load_explicit(&slot->turn, memory_order_acquire) - turn) < 0) {
+        if (++yields <= YIELDS) {
+            sched_yield();
+            continue;
+        }
+        bench_sleep_ns(nap_ns);
+        nap_ns = nap_ns < NAP_MOST_NS ? 2 * nap_ns : nap_ns;
+    }
+}
+
 /* Ends: of all events not done yet, the one recorded first is the next of its thread. */
 static void ops_run(const struct replay_thread *thread)
 {
     const struct replay_op *end = thread->ops + thread->count;
     for (const struct replay_op *op = thread->ops; op < end; op++) {
         struct replay_slot *slot = &slots[op->slot];
-        /* acquire: pairs with the release below; makes the slot's block visible. */
-        while ((int32_t)(atomic_load_explicit(&slot->turn, memory_order_acquire) - op->turn) < 0)
-            sched_yield();
+        turn_wait(slot, op->turn);
         if (op->kind == TRACE_THREAD)
             continue;
         op_run(op, slot);
-        /* release: pairs with the acquire above. */
+        /* release: pairs with the acquire in turn_wait. */
         atomic_store_explicit(&slot->turn, op->turn + 1, memory_order_release);
     }
 }
