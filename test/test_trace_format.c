@@ -214,6 +214,26 @@ static void refuse(enum trace_kind kind, uint32_t thread, uint32_t slot, size_t 
     trace_close(&reader);
 }
 
+static void trace__chunk_missing__is_refused(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test_trace_format.XXXXXX";
+    struct trace_writer *writer = writer_new(path);
+    struct trace_reader reader;
+    struct trace_event event;
+    put(writer, TRACE_MALLOC, 0, 0, 100);
+    assert_true(writer_flush(writer, false));
+    put(writer, TRACE_MALLOC, 0, 1, 100); /* packed, but never written */
+    writer->buffer.head = (struct trace_chunk){.sequence = writer->sequence};
+    writer->payload_used = 0;
+    put(writer, TRACE_FREE, 0, 0, 0);
+    finish(writer, &reader);
+    assert_int_equal(trace_next(&reader, &event), TRACE_EVENT);
+    assert_int_equal(trace_next(&reader, &event), TRACE_BROKEN);
+    assert_string_equal(reader.problem, "the chunk before this one is missing");
+    trace_close(&reader);
+}
+
 static void trace__impossible_event__is_refused(void **state)
 {
     (void)state;
@@ -234,6 +254,7 @@ int main(void)
         cmocka_unit_test(live__random_puts_and_takes__agree_with_a_shadow),
         cmocka_unit_test(trace__written__is_read_back),
         cmocka_unit_test(trace__blocks_resized_and_freed__bytes_are_kept),
+        cmocka_unit_test(trace__chunk_missing__is_refused),
         cmocka_unit_test(trace__impossible_event__is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
