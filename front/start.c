@@ -33,6 +33,7 @@ static bool start_once(void)
                      hak_options.smallmid_enable != 0);
     hak_purge_init(hak_options.purge_decay_ms);
     hak_thread_init();
+    hak_os_barrier_prepare();
     return true;
 }
 

@@ -53,6 +53,10 @@ uint64_t hak_os_now_ms(void);
 size_t hak_os_physical_bytes(void);
 size_t hak_os_address_limit_bytes(void);
 
+/* Asks for the barriers below. At start: in a process of many threads the kernel waits until each
+ * CPU has been through its scheduler, seconds on a busy machine. A child of a fork inherits it. */
+void hak_os_barrier_prepare(void);
+
 /* A full memory barrier on every CPU that runs a thread of this process (membarrier(2),
  * Linux 4.14): what this thread wrote before it, they see after it, and the other way round. False:
  * none was made, the kernel or a sandbox refuses. */

@@ -347,6 +347,13 @@ size_t hak_os_address_limit_bytes(void)
     return kernel.address_limit_bytes;
 }
 
+void hak_os_barrier_prepare(void)
+{
+    int saved = errno;
+    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+    errno = saved;
+}
+
 /* The kernel's own, so that programs of several threads may run on this file. */
 bool hak_os_barrier_all(void)
 {
@@ -359,7 +366,6 @@ bool hak_os_barrier_all(void)
         return false;
     }
     int saved = errno;
-    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
     bool done = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
     errno = saved;
     return done;

@@ -136,14 +136,17 @@ size_t hak_os_address_limit_bytes(void)
     return known && limit.rlim_cur != RLIM_INFINITY ? (size_t)limit.rlim_cur : SIZE_MAX;
 }
 
+void hak_os_barrier_prepare(void)
+{
+    int saved = errno;
+    (void)syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
+    errno = saved;
+}
+
 bool hak_os_barrier_all(void)
 {
     int saved = errno;
     bool done = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
-    if (!done && errno == EPERM) { /* the first one: the process must be registered for it */
-        done = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 &&
-               syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
-    }
     errno = saved;
     return done;
 }

@@ -146,6 +146,7 @@ C
 library=$(basename "$HAKMEM_LIB")
 for source in "$HAKMEM_SOURCE_DIR"/bench/bench_*.c; do
     name=$(basename "$source" .c)
+    [[ $name != bench_replay ]] || continue # test_trace.sh
     [[ -v arguments[$name] ]] || { fail "$name has no line in this test"; continue; }
     read -ra given <<<"${arguments[$name]}"
     run "$name" 0 -- "${given[@]}" && report "$name" libc.so plain
