@@ -190,9 +190,10 @@ static struct hak_heap *heap_make(uint32_t state)
     /* relaxed: published with the heap below. */
     atomic_store_explicit(&heap->state, state, memory_order_relaxed);
     heap->next = hak_heap_first();
-    /* release: pairs with hak_heap_first(). */
+    /* acq_rel: pairs with hak_heap_first(); and a heap that came in between is `next` now, and is
+     * read by way of ours. */
     while (!atomic_compare_exchange_weak_explicit(&all_heaps, &heap->next, heap,
-                                                  memory_order_release, memory_order_relaxed)) {
+                                                  memory_order_acq_rel, memory_order_acquire)) {
     }
     /* relaxed: a figure. */
     (void)atomic_fetch_add_explicit(&heaps_usable, 1, memory_order_relaxed);
