@@ -21,6 +21,8 @@ struct bench_memory {
     long peak_kb;    /* VmHWM */
     long rss_kb;     /* VmRSS */
     long hugetlb_kb; /* HugetlbPages */
+    long thp_kb;     /* transparent huge pages, by smaps_rollup */
+    long vmas;       /* mappings: lines of maps */
 };
 
 struct bench_report {
@@ -42,21 +44,43 @@ static inline long bench_status_kb(const char *status, const char *key)
     return line == NULL ? 0 : strtol(line + strlen(key), NULL, 10);
 }
 
-static inline struct bench_memory bench_memory_now(void)
+/* The beginning of a small file as text; empty if it cannot be read. */
+static inline void bench_file_read(const char *path, char *text, size_t text_bytes)
 {
-    struct bench_memory memory = {0, 0, 0};
-    char status[4096];
-    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, status, sizeof status - 1);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, text_bytes - 1);
     if (fd >= 0)
         close(fd);
-    if (length <= 0)
-        return memory;
-    status[length] = '\0';
-    memory.peak_kb = bench_status_kb(status, "\nVmHWM:");
-    memory.rss_kb = bench_status_kb(status, "\nVmRSS:");
-    memory.hugetlb_kb = bench_status_kb(status, "\nHugetlbPages:");
-    return memory;
+    text[length > 0 ? length : 0] = '\0';
+}
+
+static inline long bench_line_count(const char *path)
+{
+    char part[4096];
+    long lines = 0;
+    ssize_t length;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && (length = read(fd, part, sizeof part)) > 0)
+        for (ssize_t i = 0; i < length; i++)
+            lines += part[i] == '\n';
+    if (fd >= 0)
+        close(fd);
+    return lines;
+}
+
+static inline struct bench_memory bench_memory_now(void)
+{
+    char status[4096];
+    char rollup[2048];
+    bench_file_read("/proc/self/status", status, sizeof status);
+    bench_file_read("/proc/self/smaps_rollup", rollup, sizeof rollup);
+    return (struct bench_memory){
+        .peak_kb = bench_status_kb(status, "\nVmHWM:"),
+        .rss_kb = bench_status_kb(status, "\nVmRSS:"),
+        .hugetlb_kb = bench_status_kb(status, "\nHugetlbPages:"),
+        .thp_kb = bench_status_kb(rollup, "\nAnonHugePages:"),
+        .vmas = bench_line_count("/proc/self/maps"),
+    };
 }
 
 /* The file that serves this program's malloc, so that a preload that did not load is noticed. */
@@ -103,9 +127,10 @@ static inline void bench_print(const struct bench_report *report)
     printf("%s %" PRIu64 " %.3f %.0f\n", report->name, report->ops, ns, rate);
     printf("{\"bench\":\"%s\",\"ops\":%" PRIu64
            ",\"seconds\":%.6f,\"ns_per_op\":%.4f,\"peak_rss_kb\":%ld,"
-           "\"after_rss_kb\":%ld,\"hugetlb_kb\":%ld,",
+           "\"after_rss_kb\":%ld,\"hugetlb_kb\":%ld,\"thp_kb\":%ld,\"vmas\":%ld,",
            report->name, report->ops, report->seconds, ns, report->after.peak_kb + huge,
-           report->after.rss_kb + report->after.hugetlb_kb, huge);
+           report->after.rss_kb + report->after.hugetlb_kb, huge, report->live.thp_kb,
+           report->live.vmas);
     bench_print_more(report);
     printf("\"malloc\":\"%s\"}\n", bench_malloc_file());
 }

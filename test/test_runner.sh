@@ -133,6 +133,68 @@ expect gate_unknown 1 "wants NAME=VALUE" run --gate speed=1
 expect gate_no_value 1 "wants NAME=VALUE" run --gate glibc=
 expect usage_statuses 0 '^Exit status: 0; 1 .*; 2 .*; 3 ' run --help
 
+# ---- latency, system calls, variants, health ----------------------------------------------------
+
+expect latency 0 '^xthread_1_1 +[0-9]+/[0-9]+/[0-9]+ +[0-9]+/[0-9]+/[0-9]+ +[0-9]+/[0-9]+/[0-9]+$' \
+    run_ab --only xthread_1_1 --quick --rounds 1 --latency 2 --no-control
+also '^mappings \(VMAs\)'
+not_also '^system calls for memory'
+python3 - "$work/ab/summary.json" "$work/ab/samples.csv" <<'PYTHON' || failures=$((failures + 1))
+import csv, json, sys
+bench = json.load(open(sys.argv[1]))["benches"][0]
+for name, cell in bench["variants"].items():
+    assert cell["samples"] == 1, (name, cell)
+    p50, p99, p999, top = (cell[f"latency_{key}_ns"]["median"] for key in ("p50", "p99", "p999", "max"))
+    assert 0 < p50 <= p99 <= p999 <= top, (name, cell)
+    assert cell["vmas"]["median"] > 10 and cell["thp_kb"]["median"] >= 0, (name, cell)
+    assert cell["memory_calls"]["median"] is None, (name, cell)
+rows = list(csv.DictReader(open(sys.argv[2])))
+assert [row["run"] for row in rows].count("latency") == 6, rows
+for row in rows:
+    assert (row["latency_p50_ns"] != "") == (row["run"] == "latency"), row
+    assert (row["ns_per_op"] != "") == (row["run"] == "timed"), row
+PYTHON
+
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+    # Each dlopen of a library maps it; glibc's own start is in the figure as well.
+    expect calls 0 '^memory calls +[0-9]+ +[0-9]+$' \
+        run_ab --rounds 1 --variants glibc,hakmem -- bash -c 'exec 2>/dev/null; /bin/true'
+    expect calls_tool_missing 0 '^memory calls +- +-$' \
+        env PATH="$work" "$runner" --ab --out "$work/ab" --rounds 1 \
+        --variant hakmem="$HAKMEM_LIB" --variants glibc,hakmem -- /bin/true
+fi
+
+expect variants 0 '^bench +hakmem +hakmem-again( |$)' \
+    run_ab "${short[@]}" --rounds 1 --variants hakmem-again,hakmem
+not_also 'glibc  |hakmem-header'
+expect variants_unknown 1 'variants hakmem,nonsense: there are only glibc, hakmem' \
+    run "${short[@]}" --variants hakmem,nonsense
+# A prefix is not a name.
+expect variants_prefix 1 'there are only' run "${short[@]}" --variants hak
+# Met or missed, by how fast this build is; both say so.
+# shellcheck disable=SC2016 # the inner shell expands it
+expect health 0 '^gate (met|MISSED): C6_HEAVY, wanted at least 1; [0-9.]+ \[[0-9.]+, [0-9.]+\]$' \
+    bash -c '"$@"; (($? == 0 || $? == 3))' - \
+    "$runner" --variant hakmem="$HAKMEM_LIB" --health --quick --rounds 6
+also '^gate (met|MISSED): MIXED, wanted at least 1;'
+also '^c6_heavy +[0-9.]+ +[0-9.]+$'
+expect health_few 3 '^gate not measured: MIXED, .* too few samples' run --health --quick --rounds 2
+expect what_twice 1 'of --only, --trace, --health and a program' run --health --only nothing
+
+# ---- a recorded trace ---------------------------------------------------------------------------
+
+if [[ -x $HAKMEM_BUILD_DIR/bench_replay && -e $HAKMEM_BUILD_DIR/librecordmalloc.so ]]; then
+    mkdir "$work/with space"
+    # shellcheck disable=SC2016 # the inner shell expands it
+    "$HAKMEM_BIN" record -o "$work/with space/my.trace" -- /bin/bash -c 'a=(); for i in {1..999}; do a+=("$i"); done' \
+        >"$work/output" 2>&1 || failures=$((failures + 1))
+    expect trace 0 '^my.trace +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+$' \
+        run_ab --rounds 1 --trace "$work/with space/my.trace"
+    head -c 100 "$work/with space/my.trace" >"$work/cut.trace"
+    expect trace_cut 2 '^failed: cut.trace on hakmem, 1 runs: exit status 2: ' \
+        run_ab --rounds 1 --trace "$work/cut.trace"
+fi
+
 # ---- any program --------------------------------------------------------------------------------
 
 expect program 0 '^wall clock, s +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+$' \
@@ -160,7 +222,7 @@ expect program_missing 2 'exit status 127: ./no-such-program: No such file' \
 # shellcheck disable=SC2016 # the inner shell expands it
 expect program_arguments 0 '^wall clock, s +[0-9]' \
     run --rounds 1 -- bash -c '[[ $# == 2 && $2 == "a b" ]]' - --only 'a b'
-expect program_and_only 1 'behind -- stands a program' run --only nothing -- /bin/true
+expect program_and_only 1 'of --only, --trace, --health and a program' run --only nothing -- /bin/true
 expect without_dashes 1 "what is '/bin/true'" run /bin/true
 # The descriptors that a program finds beyond its own, with and without the runner.
 cat >"$work/descriptors" <<'BASH'

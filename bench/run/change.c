@@ -21,7 +21,8 @@ const char *const change_verdict_names[] = {"unknown", "faster", "slower", "same
 static bool is_time(enum metric metric)
 {
     return metric == METRIC_NS_PER_OP || metric == METRIC_WALL_S || metric == METRIC_USER_S ||
-           metric == METRIC_SYSTEM_S || metric == METRIC_SECONDS;
+           metric == METRIC_SYSTEM_S || metric == METRIC_SECONDS ||
+           metrics[metric].run == RUN_LATENCY;
 }
 
 const char *change_verdict_word(enum change_verdict verdict, enum metric metric)

@@ -39,7 +39,8 @@ bool csv_write(const struct comparison *s, const char *path)
     FILE *file = file_open(path);
     if (file == NULL)
         return false;
-    fprintf(file, "bench,arguments,variant,round,ok,reason");
+    static const char *const runs[RUN_KINDS] = {"timed", "latency", "calls"};
+    fprintf(file, "bench,arguments,variant,run,round,ok,reason");
     for (unsigned i = 0; i < METRIC_COUNT; i++)
         fprintf(file, ",%s", metrics[i].name);
     fputc('\n', file);
@@ -49,8 +50,8 @@ bool csv_write(const struct comparison *s, const char *path)
         csv_text(file, row->name);
         fputc(',', file);
         csv_text(file, s->options.quick ? row->quick_arguments : row->arguments);
-        fprintf(file, ",%s,%u,%d,", s->variants[sample->variant].name, sample->round + 1,
-                sample->ok);
+        fprintf(file, ",%s,%s,%u,%d,", s->variants[sample->variant].name, runs[sample->run],
+                sample->round + 1, sample->ok);
         csv_text(file, sample->reason);
         for (unsigned m = 0; m < METRIC_COUNT; m++) {
             fputc(',', file);
@@ -120,6 +121,8 @@ static void json_machine(const struct comparison *s, FILE *file)
     json_text_member(file, "hugepages", machine.hugepages);
     fputc(',', file);
     json_text_member(file, "commit", machine.commit);
+    fputc(',', file);
+    json_text_member(file, "build", machine.build);
     fprintf(file, "},\n\"rounds\":%u,\"quick\":%s,\"seed\":%llu,\"interrupted\":%s,\n",
             s->options.rounds, s->options.quick ? "true" : "false",
             (unsigned long long)s->options.seed, s->interrupted ? "true" : "false");
@@ -155,6 +158,13 @@ static void json_change(const struct comparison *s, unsigned row, int base, enum
     fputc('}', file);
 }
 
+/* Those of which less is better. */
+static const enum metric compared[] = {
+    METRIC_NS_PER_OP, METRIC_PEAK_KB, METRIC_AFTER_KB, METRIC_MINOR_FAULTS, METRIC_VMAS,
+    METRIC_P50_NS,    METRIC_P99_NS,  METRIC_P999_NS,  METRIC_MEMORY_CALLS,
+};
+enum { COMPARED = sizeof compared / sizeof compared[0] };
+
 /* hakmem against each other variant: ratios above 1 are better for hakmem. */
 static void json_changes(const struct comparison *s, unsigned row, FILE *file)
 {
@@ -168,9 +178,10 @@ static void json_changes(const struct comparison *s, unsigned row, FILE *file)
         first = false;
         json_text(file, s->variants[v].name);
         fputs(":{", file);
-        json_change(s, row, (int)v, METRIC_NS_PER_OP, file);
-        fputc(',', file);
-        json_change(s, row, (int)v, METRIC_PEAK_KB, file);
+        for (unsigned i = 0; i < COMPARED; i++) {
+            fputs(i > 0 ? "," : "", file);
+            json_change(s, row, (int)v, compared[i], file);
+        }
         fputc('}', file);
     }
     fputc('}', file);
@@ -205,9 +216,9 @@ static void json_variant(const struct comparison *s, unsigned v, FILE *file)
     fputc(',', file);
     json_number_member(file, "mutex_acquisitions", probe->mutex_acquisitions);
     fputc(',', file);
-    json_number_member(file, "futex_calls", probe->futex_calls);
+    json_number_member(file, "futex_calls", probe->calls.futex);
     fputc(',', file);
-    json_number_member(file, "memory_calls", probe->memory_calls);
+    json_number_member(file, "memory_calls", probe->calls.memory);
     fputc('}', file);
 }
 

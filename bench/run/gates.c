@@ -17,6 +17,8 @@ struct gate_figure {
 enum gate_kind {
     GATE_GEOMEAN,
     GATE_GLIBC,
+    GATE_MIXED,
+    GATE_C6_HEAVY,
     GATE_INSTRUCTIONS_MALLOC,
     GATE_INSTRUCTIONS_FREE,
     GATE_PAIR,
@@ -29,6 +31,8 @@ static const struct {
 } kinds[GATE_KINDS] = {
     [GATE_GEOMEAN] = {"geomean", true},
     [GATE_GLIBC] = {"glibc", true},
+    [GATE_MIXED] = {"MIXED", true},
+    [GATE_C6_HEAVY] = {"C6_HEAVY", true},
     [GATE_INSTRUCTIONS_MALLOC] = {"instructions-malloc", false},
     [GATE_INSTRUCTIONS_FREE] = {"instructions-free", false},
     [GATE_PAIR] = {"pair", false},
@@ -83,6 +87,25 @@ static struct gate_figure mean_figure(const struct comparison *s, int hakmem, in
     return figure;
 }
 
+/* The lower end of the interval of a bench's throughput over glibc. */
+static struct gate_figure bench_figure(const struct comparison *s, int hakmem, const char *bench)
+{
+    struct gate_figure figure = {NAN, "the bench is not in this run"};
+    int glibc = variant_of_kind(s, VARIANT_GLIBC);
+    for (unsigned row = 0; row < s->row_count; row++) {
+        if (strcmp(all_rows[s->rows[row]].name, bench) != 0)
+            continue;
+        struct change change = change_of(s, row, hakmem, glibc, METRIC_NS_PER_OP);
+        figure.value = change.low;
+        if (isnan(change.low))
+            snprintf(figure.text, sizeof figure.text, "it failed, or has too few samples");
+        else
+            snprintf(figure.text, sizeof figure.text, "%.3f [%.3f, %.3f]", change.ratio, change.low,
+                     change.high);
+    }
+    return figure;
+}
+
 static struct gate_figure count_figure(const struct comparison *s, double count, const char *reason)
 {
     struct gate_figure figure = {.value = count};
@@ -107,6 +130,10 @@ static struct gate_figure gate_figure_of(const struct comparison *s, unsigned ki
         return mean_figure(s, hakmem, variant_index(s, "hakmem-header"));
     case GATE_GLIBC:
         return mean_figure(s, hakmem, variant_of_kind(s, VARIANT_GLIBC));
+    case GATE_MIXED:
+        return bench_figure(s, hakmem, "mixed_400");
+    case GATE_C6_HEAVY:
+        return bench_figure(s, hakmem, "c6_heavy");
     case GATE_INSTRUCTIONS_MALLOC:
         return count_figure(s, probe->malloc_instructions, probe->reason);
     case GATE_INSTRUCTIONS_FREE:

@@ -53,6 +53,7 @@ void machine_describe(const struct comparison *s, struct machine *machine)
     file_line("/sys/kernel/mm/transparent_hugepage/enabled", "", machine->thp, sizeof machine->thp);
     file_line("/proc/meminfo", "HugePages_Total", machine->hugepages, sizeof machine->hugepages);
     machine->cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    machine->build = HAK_BENCH_BUILD;
     commit_read(s, machine->commit, sizeof machine->commit);
 }
 
@@ -66,4 +67,15 @@ bool tree_file(const struct comparison *s, const char *name, char *path, size_t 
             return true;
     }
     return false;
+}
+
+bool temporary_file(char *path, size_t path_bytes)
+{
+    const char *dir = getenv("TMPDIR");
+    snprintf(path, path_bytes, "%s/hakmem-bench.XXXXXX", dir == NULL ? "/tmp" : dir);
+    int fd = mkstemp(path);
+    if (fd < 0)
+        return false;
+    close(fd);
+    return true;
 }

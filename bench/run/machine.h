@@ -1,5 +1,5 @@
 /*
- * machine.h: where the figures were measured. machine.c fills it at each call.
+ * machine.h: where the figures were measured, and files there. machine.c reads anew at each call.
  */
 #ifndef HAK_BENCH_MACHINE_H
 #define HAK_BENCH_MACHINE_H
@@ -12,10 +12,13 @@ struct comparison;
 struct machine {
     char kernel[128], cpu[128], thp[64], hugepages[64], commit[64];
     long cpus;
+    const char *build; /* compiler and its options */
 };
 void machine_describe(const struct comparison *s, struct machine *machine);
 
 /* Finds a file beside this program or, a few levels up, in the source tree. */
 bool tree_file(const struct comparison *s, const char *name, char *path, size_t path_bytes);
+/* An empty file of a new name, in TMPDIR. */
+bool temporary_file(char *path, size_t path_bytes);
 
 #endif

@@ -25,9 +25,18 @@ static const char usage[] =
     "  --rounds N            runs of each bench under each variant (7, 3 with --quick; --ab: 10,\n"
     "                        and with --quick 6, or more if many benches need it for a verdict)\n"
     "  --quick               shorter runs\n"
-    "  --only PATTERN        benches whose name contains or matches PATTERN; counts nothing\n"
+    "  --only PATTERN        benches whose name contains or matches PATTERN; counts nothing and\n"
+    "                        times no single calls unless it is asked to\n"
+    "  --trace FILE          a program's calls, recorded by `hakmem record`, in place of the "
+    "benches\n"
+    "  --health              the profiles MIXED and C6_HEAVY, hakmem against glibc: with a gate "
+    "for\n"
+    "                        each, wanted at least 1\n"
     "  --peers, --no-peers   with or without mimalloc, jemalloc, tcmalloc (with; --ab: without)\n"
     "  --variant NAME=LIB.so another allocator, or another library for one of the variants\n"
+    "  --variants LIST       only these variants, separated by commas\n"
+    "  --latency N           runs of each bench in which single calls are timed (0; --ab: 3, and\n"
+    "                        with --quick 1)\n"
     "  --no-counts           no instructions and system calls\n"
     "  --pin                 tie benches of one thread to one CPU\n"
     "  --seed N              order of the runs, and of the bootstrap (42)\n"
@@ -42,6 +51,9 @@ static const char usage[] =
     "  --gate NAME=VALUE     exit status 3 if a figure of hakmem misses VALUE; repeatable\n"
     "      geomean           at least: throughput over hakmem-header, geometric mean\n"
     "      glibc             at least: the same over glibc\n"
+    "      MIXED, C6_HEAVY   at least: throughput over glibc on mixed_400 and on c6_heavy, the "
+    "lower\n"
+    "                        end of its interval\n"
     "      instructions-malloc, instructions-free, pair\n"
     "                        at most: instructions of a hit, of a malloc and its free\n"
     "  --list                the benches and their arguments\n"
@@ -57,6 +69,10 @@ enum option_id {
     OPTION_PEERS,
     OPTION_NO_PEERS,
     OPTION_VARIANT,
+    OPTION_VARIANTS,
+    OPTION_LATENCY,
+    OPTION_TRACE,
+    OPTION_HEALTH,
     OPTION_NO_COUNTS,
     OPTION_PIN,
     OPTION_SEED,
@@ -81,6 +97,10 @@ static const struct option option_table[] = {
     {"peers", no_argument, NULL, OPTION_PEERS},
     {"no-peers", no_argument, NULL, OPTION_NO_PEERS},
     {"variant", required_argument, NULL, OPTION_VARIANT},
+    {"variants", required_argument, NULL, OPTION_VARIANTS},
+    {"latency", required_argument, NULL, OPTION_LATENCY},
+    {"trace", required_argument, NULL, OPTION_TRACE},
+    {"health", no_argument, NULL, OPTION_HEALTH},
     {"no-counts", no_argument, NULL, OPTION_NO_COUNTS},
     {"pin", no_argument, NULL, OPTION_PIN},
     {"seed", required_argument, NULL, OPTION_SEED},
@@ -164,6 +184,31 @@ static bool option_apply_ab(int id, struct options *options)
     }
 }
 
+/* What stands in place of the benches or variants; see option_apply. */
+static bool option_apply_what(int id, struct options *options)
+{
+    switch (id) {
+    case OPTION_ONLY:
+        options->only = optarg;
+        options->probes = options->calls = false;
+        return true;
+    case OPTION_TRACE:
+        options->trace = optarg;
+        return true;
+    case OPTION_HEALTH:
+        options->health = true;
+        return gate_add(options, "MIXED=1") && gate_add(options, "C6_HEAVY=1");
+    case OPTION_VARIANTS:
+        options->variants = optarg;
+        return true;
+    case OPTION_LATENCY:
+        options->latency_rounds = (int)number_argument("--latency", 0, MAX_ROUNDS);
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Files and the rarer switches; see option_apply. */
 static void option_apply_more(int id, struct options *options)
 {
@@ -206,10 +251,6 @@ static void option_apply(int id, struct options *options, int *peers)
     case OPTION_QUICK:
         options->quick = true;
         break;
-    case OPTION_ONLY:
-        options->only = optarg;
-        options->probes = false;
-        break;
     case OPTION_PEERS:
         *peers = 1;
         break;
@@ -222,12 +263,21 @@ static void option_apply(int id, struct options *options, int *peers)
         variant_definitions[variant_definition_count++] = optarg;
         break;
     case OPTION_NO_COUNTS:
-        options->probes = false;
+        options->probes = options->calls = false;
         break;
     default:
-        if (!option_apply_ab(id, options))
+        if (!option_apply_ab(id, options) && !option_apply_what(id, options))
             option_apply_more(id, options);
     }
+}
+
+static void options_read_program(struct options *options, char **argv)
+{
+    if (strcmp(argv[optind - 1], "--") != 0) {
+        fprintf(stderr, "bench_runner: what is '%s'?\n%s", argv[optind], usage);
+        exit(1);
+    }
+    options->program = (const char *const *)(argv + optind);
 }
 
 static void options_read(struct options *options, int argc, char **argv)
@@ -235,7 +285,9 @@ static void options_read(struct options *options, int argc, char **argv)
     int id;
     int peers = -1;
     *options = (struct options){
+        .latency_rounds = -1,
         .probes = true,
+        .calls = true,
         .control = true,
         .threshold_percent = 1,
         .seed = 42,
@@ -244,19 +296,18 @@ static void options_read(struct options *options, int argc, char **argv)
     };
     while ((id = getopt_long(argc, argv, "+", option_table, NULL)) != -1)
         option_apply(id, options, &peers);
-    options->peers = peers < 0 ? !options->ab : peers != 0;
-    if (optind == argc)
-        return;
-    if (strcmp(argv[optind - 1], "--") != 0) {
-        fprintf(stderr, "bench_runner: what is '%s'?\n%s", argv[optind], usage);
+    options->peers = peers < 0 ? !options->ab && !options->health : peers != 0;
+    if (optind < argc)
+        options_read_program(options, argv);
+    if (options->trace != NULL || options->health || options->program != NULL)
+        options->probes = false;
+    if ((options->only != NULL) + (options->trace != NULL) + (options->program != NULL) +
+            options->health >
+        1) {
+        fprintf(stderr, "bench_runner: of --only, --trace, --health and a program behind --, one "
+                        "chooses what is run\n");
         exit(1);
     }
-    if (options->only != NULL) {
-        fprintf(stderr, "bench_runner: --only chooses benches; behind -- stands a program\n");
-        exit(1);
-    }
-    options->program = (const char *const *)(argv + optind);
-    options->probes = false;
 }
 
 /* How many timed benches a verdict has to stand against. */
@@ -271,10 +322,13 @@ static unsigned timed_rows(const struct comparison *s)
 static void rounds_choose(struct comparison *s)
 {
     struct options *options = &s->options;
+    bool benches = options->only == NULL && options->trace == NULL && options->program == NULL;
+    if (options->latency_rounds < 0)
+        options->latency_rounds = options->ab && benches ? options->quick ? 1 : 3 : 0;
     if (options->rounds != 0)
         return;
     if (!options->ab) {
-        options->rounds = options->quick ? 3 : 7;
+        options->rounds = options->health ? 10 : options->quick ? 3 : 7;
         return;
     }
     options->rounds = options->quick ? SAMPLES_LEAST : 10;
@@ -285,6 +339,8 @@ static void rounds_choose(struct comparison *s)
 static bool row_wanted(const struct row *row, const struct options *options)
 {
     const char *pattern = options->only;
+    if (options->health)
+        return (row->flags & ROW_HEALTH) != 0;
     if (pattern == NULL && !options->ab && (row->flags & ROW_AB_ONLY) != 0)
         return false;
     return pattern == NULL || strstr(row->name, pattern) != NULL ||
@@ -293,9 +349,9 @@ static bool row_wanted(const struct row *row, const struct options *options)
 
 static void rows_choose(struct comparison *s)
 {
-    if (s->options.program != NULL) {
-        program_row_fill(s->options.program);
-        s->rows[s->row_count++] = all_row_count;
+    if (s->options.program != NULL || s->options.trace != NULL) {
+        s->rows[s->row_count++] = s->options.program != NULL ? program_row_fill(s->options.program)
+                                                             : trace_row_fill(s->options.trace);
         return;
     }
     for (unsigned i = 0; i < all_row_count; i++)
@@ -324,6 +380,8 @@ static void comparison_prepare(struct comparison *s)
             exit(1);
     if (s->options.ab && s->options.control)
         variant_control_add(s);
+    if (s->options.variants != NULL && !variants_restrict(s, s->options.variants))
+        exit(1);
 }
 
 /* Makes a directory and those above it. */
@@ -379,11 +437,13 @@ int main(int argc, char **argv)
 {
     options_read(&comparison.options, argc, argv);
     comparison_prepare(&comparison);
+    unsetenv("BENCH_LATENCY"); /* of the caller: such runs are not to be compared */
+    unsetenv("BENCH_VERIFY");
     launch_catch_interrupts();
     measure_all(&comparison);
     probes_run(&comparison);
     cells_fill(&comparison);
-    if (comparison.options.program == NULL)
+    if (comparison.options.program == NULL && comparison.options.trace == NULL)
         targets_check(&comparison);
     table_print(&comparison, stdout);
     bool written = files_write(&comparison);

@@ -3,7 +3,8 @@
  *
  * Each round visits the benches in a new order and, for each bench, the variants in a new order, so
  * that runs that are compared lie close together in time and no variant always comes first. The
- * order follows from the seed, which is printed.
+ * order follows from the seed, which is printed. The runs that are timed come first, then those in
+ * which single calls are timed, then those under strace.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,12 @@
 
 #include "runner.h"
 
-struct progress {
-    unsigned done, total;
+struct plan {
+    unsigned rows[MAX_ROWS]; /* positions in rows of the comparison, in the order of this round */
+    unsigned variants[MAX_VARIANTS];
+    unsigned variant_count;
+    unsigned rounds[RUN_KINDS];
+    unsigned done, total; /* runs */
     time_t start;
 };
 
@@ -79,7 +84,7 @@ static bool report_read(const struct comparison *s, struct sample *sample,
         return false;
     for (unsigned i = 0; i < METRIC_COUNT; i++) {
         const char *value = metrics[i].key[0] == '\0' ? NULL : json_find(line, metrics[i].key);
-        if (value != NULL)
+        if (value != NULL && metrics[i].run == sample->run)
             sample->value[i] = strtod(value, NULL);
     }
     return true;
@@ -99,20 +104,20 @@ static bool witness_read(const struct comparison *s, struct sample *sample,
 static void sample_fill(const struct comparison *s, struct sample *sample,
                         const struct launch_result *result)
 {
-    for (unsigned i = 0; i < METRIC_COUNT; i++)
-        sample->value[i] = NAN;
     snprintf(sample->reason, sizeof sample->reason, "%s", result->reason);
     if (!result->ok)
         return;
     if (s->options.program != NULL ? !witness_read(s, sample, result)
                                    : !report_read(s, sample, result))
         return;
+    sample->ok = true;
+    if (sample->run != RUN_TIMED)
+        return;
     sample->value[METRIC_WALL_S] = result->wall_s;
     sample->value[METRIC_MAXRSS_KB] = result->maxrss_kb;
     sample->value[METRIC_MINOR_FAULTS] = (double)result->minor_faults;
     sample->value[METRIC_USER_S] = result->user_s;
     sample->value[METRIC_SYSTEM_S] = result->system_s;
-    sample->ok = true;
 }
 
 static void program_run(const struct comparison *s, struct sample *sample)
@@ -130,23 +135,46 @@ static void program_run(const struct comparison *s, struct sample *sample)
     sample_fill(s, sample, &last_run);
 }
 
-static void bench_run(const struct comparison *s, struct sample *sample)
-{
-    const struct row *row = &all_rows[s->rows[sample->row]];
+/* What runs a row. The words lie in `command`, which outlives them. */
+struct command {
+    const char *argv[MAX_ARGUMENTS];
     char program[2 * PATH_MAX];
     char arguments[256];
-    const char *argv[MAX_ARGUMENTS] = {program};
-    unsigned count = 1;
-    snprintf(program, sizeof program, "%s/%s", s->program_dir, row->program);
-    snprintf(arguments, sizeof arguments, "%s",
-             s->options.quick ? row->quick_arguments : row->arguments);
-    char *rest = arguments;
-    char *word;
-    while ((word = strtok_r(rest, " ", &rest)) != NULL && count < MAX_ARGUMENTS - 1)
-        argv[count++] = word;
+};
+
+static const char *const *command_of(const struct comparison *s, unsigned at,
+                                     struct command *command)
+{
+    static const char trace_rounds[] = "5";
+    const struct row *row = &all_rows[s->rows[at]];
+    unsigned count = 0;
+    if (s->options.program != NULL)
+        return s->options.program;
+    snprintf(command->program, sizeof command->program, "%s/%s", s->program_dir, row->program);
+    command->argv[count++] = command->program;
+    if ((row->flags & ROW_TRACE) != 0) {
+        command->argv[count++] = s->options.trace;
+        command->argv[count++] = trace_rounds;
+    } else {
+        snprintf(command->arguments, sizeof command->arguments, "%s",
+                 s->options.quick ? row->quick_arguments : row->arguments);
+        char *rest = command->arguments;
+        char *word;
+        while ((word = strtok_r(rest, " ", &rest)) != NULL && count < MAX_ARGUMENTS - 1)
+            command->argv[count++] = word;
+    }
+    command->argv[count] = NULL;
+    return command->argv;
+}
+
+static void bench_run(const struct comparison *s, struct sample *sample)
+{
+    static struct command command;
+    const struct row *row = &all_rows[s->rows[sample->row]];
     struct launch launch = {
-        .argv = argv,
+        .argv = command_of(s, sample->row, &command),
         .preload = s->variants[sample->variant].library,
+        .set = sample->run == RUN_LATENCY ? "BENCH_LATENCY" : NULL,
         .timeout_s = s->options.timeout_s,
         .pin = s->options.pin && (row->flags & ROW_ONE_THREAD) != 0,
     };
@@ -154,62 +182,105 @@ static void bench_run(const struct comparison *s, struct sample *sample)
     sample_fill(s, sample, &last_run);
 }
 
-static void progress_show(const struct comparison *s, const struct sample *next,
-                          const struct progress *progress)
+/* Without strace there is nothing that could have failed. */
+static void calls_run(const struct comparison *s, struct sample *sample)
 {
+    static struct command command;
+    struct call_counts counts;
+    calls_count(s, s->variants[sample->variant].library, command_of(s, sample->row, &command),
+                &counts);
+    sample->value[METRIC_MEMORY_CALLS] = counts.memory;
+    sample->value[METRIC_FUTEX_CALLS] = counts.futex;
+    sample->ok = true;
+}
+
+static void sample_run(const struct comparison *s, struct sample *sample)
+{
+    for (unsigned i = 0; i < METRIC_COUNT; i++)
+        sample->value[i] = NAN;
+    if (sample->run == RUN_CALLS)
+        calls_run(s, sample);
+    else if (s->options.program != NULL)
+        program_run(s, sample);
+    else
+        bench_run(s, sample);
+}
+
+static void progress_show(const struct comparison *s, const struct sample *next,
+                          const struct plan *plan)
+{
+    static const char *const words[RUN_KINDS] = {"", " latency", " system calls"};
     if (!isatty(STDERR_FILENO))
         return;
-    double spent = difftime(time(NULL), progress->start);
-    double left =
-        progress->done == 0 ? 0 : spent / progress->done * (progress->total - progress->done);
-    fprintf(stderr, "\r\033[K%u/%u  round %u  %s  %s  %d:%02d left", progress->done + 1,
-            progress->total, next->round + 1, all_rows[s->rows[next->row]].name,
+    double spent = difftime(time(NULL), plan->start);
+    double left = plan->done == 0 ? 0 : spent / plan->done * (plan->total - plan->done);
+    fprintf(stderr, "\r\033[K%u/%u  round %u%s  %s  %s  %d:%02d left", plan->done + 1, plan->total,
+            next->round + 1, words[next->run], all_rows[s->rows[next->row]].name,
             s->variants[next->variant].name, (int)left / 60, (int)left % 60);
 }
 
-static void round_run(struct comparison *s, unsigned round, unsigned *rows, unsigned *variants,
-                      unsigned variant_count, struct progress *progress)
+/* Single calls are timed in the benches alone, where time means anything. */
+static bool row_has_run(const struct comparison *s, unsigned row, enum run_kind run)
 {
-    shuffle(rows, s->row_count);
+    const unsigned without = ROW_MEMORY_ONLY | ROW_TRACE | ROW_PROGRAM;
+    return run != RUN_LATENCY || (all_rows[s->rows[row]].flags & without) == 0;
+}
+
+static void round_run(struct comparison *s, struct plan *plan, enum run_kind run, unsigned round)
+{
+    shuffle(plan->rows, s->row_count);
     for (unsigned r = 0; r < s->row_count; r++) {
-        shuffle(variants, variant_count);
-        for (unsigned v = 0; v < variant_count; v++) {
+        if (!row_has_run(s, plan->rows[r], run))
+            continue;
+        shuffle(plan->variants, plan->variant_count);
+        for (unsigned v = 0; v < plan->variant_count; v++) {
             struct sample *sample = &s->samples[s->sample_count];
-            *sample = (struct sample){.row = rows[r], .variant = variants[v], .round = round};
-            progress_show(s, sample, progress);
-            if (s->options.program != NULL)
-                program_run(s, sample);
-            else
-                bench_run(s, sample);
+            *sample = (struct sample){
+                .row = plan->rows[r], .variant = plan->variants[v], .round = round, .run = run};
+            progress_show(s, sample, plan);
+            sample_run(s, sample);
             if (launch_interrupted()) {
                 s->interrupted = true;
                 return;
             }
             s->sample_count++;
-            progress->done++;
+            plan->done++;
         }
+    }
+}
+
+static void plan_make(const struct comparison *s, struct plan *plan)
+{
+    *plan = (struct plan){
+        .rounds = {[RUN_TIMED] = s->options.rounds,
+                   [RUN_LATENCY] = (unsigned)s->options.latency_rounds,
+                   [RUN_CALLS] = s->options.ab && s->options.calls},
+        .start = time(NULL),
+    };
+    for (unsigned i = 0; i < s->variant_count; i++)
+        if (variant_runs(&s->variants[i]))
+            plan->variants[plan->variant_count++] = i;
+    for (unsigned row = 0; row < s->row_count; row++) {
+        plan->rows[row] = row;
+        for (unsigned run = 0; run < RUN_KINDS; run++)
+            if (row_has_run(s, row, (enum run_kind)run))
+                plan->total += plan->rounds[run] * plan->variant_count;
     }
 }
 
 void measure_all(struct comparison *s)
 {
-    unsigned rows[MAX_ROWS];
-    unsigned variants[MAX_VARIANTS];
-    unsigned variant_count = 0;
-    for (unsigned i = 0; i < s->row_count; i++)
-        rows[i] = i;
-    for (unsigned i = 0; i < s->variant_count; i++)
-        if (variant_runs(&s->variants[i]))
-            variants[variant_count++] = i;
-    struct progress progress = {0, s->options.rounds * s->row_count * variant_count, time(NULL)};
-    s->samples = calloc(progress.total == 0 ? 1 : progress.total, sizeof *s->samples);
+    struct plan plan;
+    plan_make(s, &plan);
+    s->samples = calloc(plan.total == 0 ? 1 : plan.total, sizeof *s->samples);
     if (s->samples == NULL) {
         perror("bench_runner");
         exit(1);
     }
     shuffle_state = s->options.seed == 0 ? 1 : s->options.seed;
-    for (unsigned round = 0; round < s->options.rounds && !s->interrupted; round++)
-        round_run(s, round, rows, variants, variant_count, &progress);
+    for (unsigned run = 0; run < RUN_KINDS; run++)
+        for (unsigned round = 0; round < plan.rounds[run] && !s->interrupted; round++)
+            round_run(s, &plan, (enum run_kind)run, round);
     if (isatty(STDERR_FILENO))
         fprintf(stderr, "\r\033[K");
 }

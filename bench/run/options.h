@@ -17,8 +17,12 @@ struct gate {
 
 struct options {
     unsigned rounds;
-    bool quick, ab, peers, pin, probes, control, factors;
+    int latency_rounds; /* of runs in which single calls are timed; -1: not said */
+    bool quick, ab, peers, pin, control, factors, health;
+    bool probes, calls; /* counts: once for each variant; system calls for each bench (--ab) */
     const char *const *program; /* the only bench; NULL: those of all_rows */
+    const char *trace;          /* the same */
+    const char *variants;       /* the only ones, with commas; NULL: all */
     double threshold_percent;   /* of verdicts */
     struct gate gates[MAX_GATES];
     unsigned gate_count;

@@ -25,6 +25,7 @@ static void machine_say(const struct page *page)
     fact(page, "Transparent huge pages (THP)", machine->thp);
     fact(page, "Reserved huge pages (hugetlb)", machine->hugepages);
     fact(page, "Commit of the source", machine->commit);
+    fact(page, "Compiler and options", machine->build);
     snprintf(text, sizeof text, "%u%s%s", options->rounds,
              options->quick ? ", of quick (shorter) runs" : "",
              page->s->interrupted ? ", interrupted" : "");
@@ -53,6 +54,14 @@ static void order_say(const struct page *page)
              "or one free. Peak memory is the most that the process held at a time, huge pages "
              "and the bench's own tables included.");
     page_put(page, "</p>\n");
+    if (page->s->options.latency_rounds > 0) {
+        page_put(page, "<p>");
+        page_say(page,
+                 "Single calls were timed in runs of their own, %d of each bench, and system calls "
+                 "counted in one more under strace: neither takes part in any other figure.",
+                 page->s->options.latency_rounds);
+        page_put(page, "</p>\n");
+    }
 }
 
 static void statistics_say(const struct page *page)

@@ -57,8 +57,8 @@ static struct plot_point speed_point(const struct change *change)
     return (struct plot_point){change->ratio, change->low, change->high};
 }
 
-/* Drawn as memory over memory: less is to the left. */
-static struct plot_point memory_point(const struct change *change)
+/* Drawn as its figure over the other's: less is to the left. */
+static struct plot_point cost_point(const struct change *change)
 {
     if (!isfinite(change->ratio) || change->ratio <= 0)
         return (struct plot_point){NAN, NAN, NAN};
@@ -117,17 +117,16 @@ static void header_rows(const struct page *page, struct answer *answer)
 }
 
 /* One more row a kind of time, above all others. */
-static void mean_rows(const struct page *page, int variant, int base, unsigned series, bool memory)
+static void mean_rows(const struct page *page, int variant, int base, unsigned series)
 {
-    for (unsigned i = 0; i < (memory ? 1 : time_kind_count); i++) {
-        enum metric metric = memory ? METRIC_PEAK_KB : time_kinds[i].metric;
-        struct change_mean mean = change_mean_of(page->s, variant, base, metric);
+    for (unsigned i = 0; i < time_kind_count; i++) {
+        struct change_mean mean = change_mean_of(page->s, variant, base, time_kinds[i].metric);
         if (mean.benches < 2 || !mean_is_known(&mean))
             continue;
         struct change change = mean_as_change(&mean);
         struct plot_row *drawn = plot_row_add(&plot, all_rows_label);
         drawn->on_top = true;
-        drawn->points[series] = memory ? memory_point(&change) : speed_point(&change);
+        drawn->points[series] = speed_point(&change);
     }
 }
 
@@ -164,7 +163,7 @@ static void header_question(const struct page *page)
     verdict_series("faster without", "slower without", "no difference told", all_rows_label);
     if (page->hakmem >= 0 && page->header >= 0) {
         header_rows(page, &answer);
-        mean_rows(page, page->hakmem, page->header, SERIES_MEAN, false);
+        mean_rows(page, page->hakmem, page->header, SERIES_MEAN);
     }
     header_answer(page, &answer);
     if (answer.shown > 0)
@@ -188,28 +187,34 @@ static unsigned series_add(const struct page *page, unsigned *variants)
     return plot.series_count;
 }
 
+/* Throughput for METRIC_NS_PER_OP, else the metric itself. */
+static struct plot_point point_of(const struct change *change, enum metric metric)
+{
+    return metric == METRIC_NS_PER_OP ? speed_point(change) : cost_point(change);
+}
+
 /* Fills in a row; false: it has no point. */
 static bool row_against_glibc(const struct page *page, unsigned row, const unsigned *variants,
-                              bool memory, struct plot_row *drawn)
+                              enum metric metric, struct plot_row *drawn)
 {
-    enum metric metric = memory ? METRIC_PEAK_KB : row_time_metric(page->s, row);
+    enum metric compared = metric == METRIC_NS_PER_OP ? row_time_metric(page->s, row) : metric;
     bool any = false;
     for (unsigned i = 0; i < plot.series_count; i++) {
-        struct change change = change_of(page->s, row, (int)variants[i], page->glibc, metric);
-        drawn->points[i] = memory ? memory_point(&change) : speed_point(&change);
+        struct change change = change_of(page->s, row, (int)variants[i], page->glibc, compared);
+        drawn->points[i] = point_of(&change, metric);
         any |= isfinite(drawn->points[i].value);
     }
     return any;
 }
 
-static void rows_against_glibc(const struct page *page, const unsigned *variants, bool memory,
-                               struct answer *answer)
+static void rows_against_glibc(const struct page *page, const unsigned *variants,
+                               enum metric metric, struct answer *answer)
 {
     for (unsigned row = 0; row < page->s->row_count; row++) {
-        if (!memory && !row_is_timed(page->s, row))
+        if (metric != METRIC_PEAK_KB && !row_is_timed(page->s, row))
             continue;
         struct plot_row *drawn = plot_row_add(&plot, row_name(page, row));
-        if (!row_against_glibc(page, row, variants, memory, drawn)) {
+        if (!row_against_glibc(page, row, variants, metric, drawn)) {
             plot.row_count--;
             continue;
         }
@@ -219,70 +224,67 @@ static void rows_against_glibc(const struct page *page, const unsigned *variants
     }
 }
 
-/* All variants share the row of means of the first kind of time, or of memory. */
-static void means_against_glibc(const struct page *page, const unsigned *variants, bool memory)
+/* All variants share the row of means of the first kind of time, or of another metric. */
+static void means_against_glibc(const struct page *page, const unsigned *variants,
+                                enum metric metric)
 {
-    enum metric metric = memory ? METRIC_PEAK_KB : time_kinds[0].metric;
+    enum metric compared = metric == METRIC_NS_PER_OP ? time_kinds[0].metric : metric;
     struct plot_row *drawn = plot_row_add(&plot, all_rows_label);
     bool any = false;
     drawn->on_top = true;
     for (unsigned i = 0; i < plot.series_count; i++) {
-        struct change_mean mean = change_mean_of(page->s, (int)variants[i], page->glibc, metric);
+        struct change_mean mean = change_mean_of(page->s, (int)variants[i], page->glibc, compared);
         struct change change = mean_as_change(&mean);
         if (mean.benches < 2)
             continue;
-        drawn->points[i] = memory ? memory_point(&change) : speed_point(&change);
+        drawn->points[i] = point_of(&change, metric);
         any |= isfinite(drawn->points[i].value);
     }
     plot.row_count -= !any;
 }
 
-static void glibc_question(const struct page *page)
-{
-    unsigned variants[PLOT_SERIES];
-    struct answer answer = {0};
-    page_put(page, "<section>\n<h2>How fast are they compared with glibc?</h2>\n");
-    plot_start("glibc-plot", "Throughput of each variant over glibc, by bench",
-               "throughput / throughput of glibc", true);
-    if (page->glibc >= 0 && series_add(page, variants) > 0) {
-        rows_against_glibc(page, variants, false, &answer);
-        means_against_glibc(page, variants, false);
-    }
-    page_put(page, "<p class=\"answer\">");
-    if (answer.shown == 0)
-        page_say(page, "hakmem was not measured against glibc.");
-    else
-        page_say(page,
-                 "hakmem has between %.2f times (%s) and %.2f times (%s) the throughput of "
-                 "glibc. Points to the right of the line at 1 are faster than glibc.",
-                 answer.worst, row_name(page, answer.worst_row), answer.best,
-                 row_name(page, answer.best_row));
-    page_put(page, "</p>\n");
-    plot_put(page);
-    page_put(page, "</section>\n");
-}
+/* One question about all variants against glibc. */
+struct question {
+    enum metric metric;
+    const char *heading, *id, *title, *axis;
+    const char *missing;        /* the answer if there is none */
+    const char *before, *after; /* of the two ratios in the answer */
+};
 
-static void memory_question(const struct page *page)
+static const struct question against_glibc[] = {
+    {METRIC_NS_PER_OP, "How fast are they compared with glibc?", "glibc-plot",
+     "Throughput of each variant over glibc, by bench", "throughput / throughput of glibc",
+     "hakmem was not measured against glibc.", "hakmem has between",
+     "the throughput of glibc. Points to the right of the line at 1 are faster than glibc."},
+    {METRIC_PEAK_KB, "How much memory do they need?", "memory-plot",
+     "Peak memory of each variant over glibc, by bench", "peak memory / peak memory of glibc",
+     "The memory of hakmem and glibc was not measured.", "hakmem needs between",
+     "the memory of glibc when it needs most. Points to the left of the line at 1 need less than "
+     "glibc."},
+    {METRIC_P999_NS, "How long may a single call take?", "latency-plot",
+     "99.9th percentile of a call's time, each variant over glibc, by bench",
+     "p99.9 of a call / p99.9 of glibc", "Single calls were not timed in this run.",
+     "One call in a thousand takes longer than a time (p99.9) that for hakmem is between",
+     "that of glibc. Points to the left of the line at 1 are quicker than glibc."},
+};
+
+static void glibc_question(const struct page *page, const struct question *question)
 {
     unsigned variants[PLOT_SERIES];
     struct answer answer = {0};
-    page_put(page, "<section>\n<h2>How much memory do they need?</h2>\n");
-    plot_start("memory-plot", "Peak memory of each variant over glibc, by bench",
-               "peak memory / peak memory of glibc", true);
+    page_put(page, "<section>\n<h2>%s</h2>\n", question->heading);
+    plot_start(question->id, question->title, question->axis, true);
     if (page->glibc >= 0 && series_add(page, variants) > 0) {
-        rows_against_glibc(page, variants, true, &answer);
-        means_against_glibc(page, variants, true);
+        rows_against_glibc(page, variants, question->metric, &answer);
+        means_against_glibc(page, variants, question->metric);
     }
     page_put(page, "<p class=\"answer\">");
     if (answer.shown == 0)
-        page_say(page, "The memory of hakmem and glibc was not measured.");
+        page_say(page, "%s", question->missing);
     else
-        page_say(page,
-                 "hakmem needs between %.2f times (%s) and %.2f times (%s) the memory of glibc "
-                 "when it needs most. Points to the left of the line at 1 need less than "
-                 "glibc.",
-                 answer.worst, row_name(page, answer.worst_row), answer.best,
-                 row_name(page, answer.best_row));
+        page_say(page, "%s %.2f times (%s) and %.2f times (%s) %s", question->before, answer.worst,
+                 row_name(page, answer.worst_row), answer.best, row_name(page, answer.best_row),
+                 question->after);
     page_put(page, "</p>\n");
     plot_put(page);
     page_put(page, "</section>\n");
@@ -411,7 +413,7 @@ void page_questions(const struct page *page)
 {
     if (page->s->options.ab || page->header >= 0)
         header_question(page);
-    glibc_question(page);
-    memory_question(page);
+    for (unsigned i = 0; i < sizeof against_glibc / sizeof against_glibc[0]; i++)
+        glibc_question(page, &against_glibc[i]);
     factor_question(page);
 }

@@ -38,6 +38,36 @@ static double figure_faults(const struct page *page, unsigned row, int variant)
     return cell_median(page->s, row, variant, METRIC_MINOR_FAULTS);
 }
 
+static double figure_calls(const struct page *page, unsigned row, int variant)
+{
+    return cell_median(page->s, row, variant, METRIC_MEMORY_CALLS);
+}
+
+static double figure_vmas(const struct page *page, unsigned row, int variant)
+{
+    return cell_median(page->s, row, variant, METRIC_VMAS);
+}
+
+static double figure_p50(const struct page *page, unsigned row, int variant)
+{
+    return cell_median(page->s, row, variant, METRIC_P50_NS);
+}
+
+static double figure_p99(const struct page *page, unsigned row, int variant)
+{
+    return cell_median(page->s, row, variant, METRIC_P99_NS);
+}
+
+static double figure_p999(const struct page *page, unsigned row, int variant)
+{
+    return cell_median(page->s, row, variant, METRIC_P999_NS);
+}
+
+static double figure_max(const struct page *page, unsigned row, int variant)
+{
+    return cell_median(page->s, row, variant, METRIC_MAX_NS);
+}
+
 static double figure_speedup(const struct page *page, unsigned row, int variant)
 {
     if (page->glibc < 0)
@@ -57,6 +87,18 @@ static const struct grid grids[] = {
      "memory. "
      "Less is better.",
      figure_faults, "%.0f", false, false},
+    {"System calls for memory of the whole run, counted once under strace. Less is better.",
+     figure_calls, "%.0f", false, false},
+    {"Mappings (VMAs) of the process when all blocks are in use, median. The kernel allows 65530 "
+     "unless told otherwise.",
+     figure_vmas, "%.0f", false, false},
+    {"Half of all calls took no longer (p50), in ns. Less is better.", figure_p50, "%.0f", true,
+     false},
+    {"99 of 100 calls took no longer (p99), in ns. Less is better.", figure_p99, "%.0f", true,
+     false},
+    {"999 of 1000 calls took no longer (p99.9), in ns. Less is better.", figure_p999, "%.0f", true,
+     false},
+    {"The longest call that was timed, in ns. Less is better.", figure_max, "%.0f", true, false},
 };
 
 static void table_open(const struct page *page, const char *caption)
@@ -309,14 +351,15 @@ static void counts_table(const struct page *page)
         if (!variant_runs(&page->s->variants[v]))
             continue;
         snprintf(remark, sizeof remark, "%s%s%s", probe->reason,
-                 probe->reason[0] != '\0' && probe->note[0] != '\0' ? "; " : "", probe->note);
+                 probe->reason[0] != '\0' && probe->calls.by_name[0] != '\0' ? "; " : "",
+                 probe->calls.by_name);
         row_open(page, page->s->variants[v].name);
         number_cell(page, probe->malloc_instructions, "%.0f");
         number_cell(page, probe->free_instructions, "%.0f");
         number_cell(page, probe->pair_instructions, "%.1f");
         number_cell(page, probe->mutex_acquisitions, "%.0f");
-        number_cell(page, probe->futex_calls, "%.0f");
-        number_cell(page, probe->memory_calls, "%.0f");
+        number_cell(page, probe->calls.futex, "%.0f");
+        number_cell(page, probe->calls.memory, "%.0f");
         text_cell(page, remark);
         page_put(page, "</tr>\n");
     }
@@ -364,8 +407,17 @@ void page_tables(const struct page *page)
     grid_under(page, "Memory", 2, 3);
     change_table(page, page->header, true);
     change_table(page, page->glibc, true);
-    grid_under(page, "Page faults", 4, 4);
+    if (page->s->options.latency_rounds > 0) {
+        page_put(page, "<h3>Single calls</h3>\n<p>In runs of their own every 31st call was timed. "
+                       "What reading the clock costs is part of each figure, for all variants "
+                       "alike.</p>\n");
+        grid_under(page, NULL, 7, 10);
+    }
+    grid_under(page, "Page faults and mappings", 4, 4);
+    grid_under(page, NULL, 6, 6);
     page_put(page, "<h3>Instructions and system calls</h3>\n");
+    if (page->s->options.ab && page->s->options.calls)
+        grid_under(page, NULL, 5, 5);
     counts_table(page);
     if (page->s->options.peers) {
         page_put(page, "<h3>Targets</h3>\n");

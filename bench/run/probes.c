@@ -1,6 +1,6 @@
 /*
- * probes.c: figures that other tools count: instructions (binutils, valgrind) and system calls
- * (strace).
+ * probes.c: figures of each variant that other tools count: instructions (binutils, valgrind),
+ * system calls (strace) and mutexes.
  *
  * Counts do not depend on how busy the machine is, so each is taken once. A tool that is missing or
  * fails leaves NAN, never zero.
@@ -16,6 +16,8 @@
 #include "runner.h"
 
 enum { BULK_FEW = 100, BULK_MANY = 200, BULK_BLOCKS = 1000 };
+
+const struct probe probe_none = {NAN, NAN, NAN, {NAN, NAN, ""}, NAN, ""};
 
 static struct launch_result result; /* large; one run at a time */
 
@@ -39,17 +41,6 @@ static double number_after(const char *text, const char *key)
         return NAN;
     double value = strtod(found + strlen(key), &end);
     return end == found + strlen(key) ? NAN : value;
-}
-
-static bool temporary_file(char *path, size_t path_bytes)
-{
-    const char *dir = getenv("TMPDIR");
-    snprintf(path, path_bytes, "%s/hakmem-bench.XXXXXX", dir == NULL ? "/tmp" : dir);
-    int fd = mkstemp(path);
-    if (fd < 0)
-        return false;
-    close(fd);
-    return true;
 }
 
 /* ---- instructions on the hit paths ---- */
@@ -130,66 +121,14 @@ static double loop_instructions(const struct comparison *s)
     return pair_instructions(s, library) - null.malloc_instructions - null.free_instructions;
 }
 
-/* ---- system calls ---- */
-
-/* A line of strace -c: "% time, seconds, usecs/call, calls, [errors], name". */
-static void strace_line_add(const char *line, struct probe *probe)
-{
-    char name[NAME_BYTES];
-    char last[NAME_BYTES] = "";
-    double percent, seconds, each;
-    unsigned long calls;
-    int fields =
-        sscanf(line, "%lf %lf %lf %lu %47s %47s", &percent, &seconds, &each, &calls, name, last);
-    if (fields < 5)
-        return;
-    const char *call = fields == 6 ? last : name;
-    if (strcmp(call, "total") == 0)
-        return;
-    if (strcmp(call, "futex") == 0) {
-        probe->futex_calls = (double)calls;
-        return;
-    }
-    probe->memory_calls += (double)calls;
-    size_t used = strlen(probe->note);
-    snprintf(probe->note + used, sizeof probe->note - used, "%s%s %lu", used > 0 ? ", " : "", call,
-             calls);
-}
+/* ---- system calls and mutexes ---- */
 
 static void system_calls_count(const struct comparison *s, const char *library, struct probe *probe)
 {
-    char out[PATH_MAX];
     char program[2 * PATH_MAX];
-    char preload[PATH_MAX + 16];
-    char line[256];
-    if (!temporary_file(out, sizeof out))
-        return;
     snprintf(program, sizeof program, "%s/bench_mid_large_mt", s->program_dir);
-    snprintf(preload, sizeof preload, "LD_PRELOAD=%s", library);
-    const char *const argv[] = {"strace",
-                                "-f",
-                                "-c",
-                                "-o",
-                                out,
-                                "-e",
-                                "trace=mmap,munmap,mprotect,madvise,mremap,brk,futex",
-                                "-E",
-                                preload,
-                                program,
-                                "8",
-                                "40000",
-                                "2048",
-                                "42",
-                                NULL};
-    FILE *file = tool_run(s, argv, NULL) ? fopen(out, "re") : NULL;
-    if (file != NULL) {
-        probe->futex_calls = 0; /* strace leaves out a call that was never made */
-        probe->memory_calls = 0;
-        while (fgets(line, sizeof line, file) != NULL)
-            strace_line_add(line, probe);
-        fclose(file);
-    }
-    unlink(out);
+    const char *const argv[] = {program, "8", "40000", "2048", "42", NULL};
+    calls_count(s, library, argv, &probe->calls);
 }
 
 /* The counter stands behind the allocator in the list of preloaded libraries. */
@@ -207,15 +146,14 @@ static void mutexes_count(const struct comparison *s, const char *library, struc
 
 void probes_run(struct comparison *s)
 {
-    const struct probe none = {NAN, NAN, NAN, NAN, NAN, NAN, "", ""};
     for (unsigned i = 0; i < MAX_VARIANTS; i++)
-        s->probes[i] = none;
+        s->probes[i] = probe_none;
     if (!s->options.probes || launch_interrupted())
         return;
     double loop = loop_instructions(s);
     for (unsigned i = 0; i < s->variant_count && !launch_interrupted(); i++) {
         const struct variant *variant = &s->variants[i];
-        if (!variant_runs(variant) || strcmp(variant->name, CONTROL_NAME) == 0)
+        if (!variant_runs(variant))
             continue;
         if (variant->library[0] != '\0')
             hit_paths_count(s, variant->library, &s->probes[i]);
@@ -223,7 +161,4 @@ void probes_run(struct comparison *s)
         system_calls_count(s, variant->library, &s->probes[i]);
         mutexes_count(s, variant->library, &s->probes[i]);
     }
-    int control = variant_index(s, CONTROL_NAME);
-    if (control >= 0) /* counts of the same library */
-        s->probes[control] = s->probes[variant_of_kind(s, VARIANT_HAKMEM)];
 }

@@ -12,11 +12,13 @@
 #include "runner.h"
 
 enum { AB_ONE_THREAD = ROW_AB_ONLY | ROW_ONE_THREAD };
-/* Of a user's program: what reports call it. It is run by options.program. */
+/* Of the user: what reports call them. They are run by options.trace and options.program. */
+static char trace_name[NAME_BYTES], trace_path[PATH_MAX];
 static char program_name[NAME_BYTES], program_path[PATH_MAX], program_arguments[1024];
 
 const struct row all_rows[] = {
-    {"mixed_400", "bench_random_mixed", "200000000 400 42", "20000000 400 42", ROW_ONE_THREAD},
+    {"mixed_400", "bench_random_mixed", "200000000 400 42", "20000000 400 42",
+     ROW_ONE_THREAD | ROW_HEALTH},
     {"mixed_8000", "bench_random_mixed", "100000000 8000 42", "10000000 8000 42", ROW_ONE_THREAD},
     {"mixed_100000", "bench_random_mixed", "60000000 100000 42", "5000000 100000 42",
      ROW_ONE_THREAD},
@@ -24,7 +26,8 @@ const struct row all_rows[] = {
     {"fixed_256", "bench_fixed_size", "256 200000000 128", "256 20000000 128", ROW_ONE_THREAD},
     {"fixed_512", "bench_fixed_size", "512 200000000 128", "512 20000000 128", ROW_ONE_THREAD},
     {"fixed_1024", "bench_fixed_size", "1024 200000000 128", "1024 20000000 128", ROW_ONE_THREAD},
-    {"c6_heavy", "bench_c6_heavy", "200000000 400 42", "20000000 400 42", ROW_ONE_THREAD},
+    {"c6_heavy", "bench_c6_heavy", "200000000 400 42", "20000000 400 42",
+     ROW_ONE_THREAD | ROW_HEALTH},
     {"mid_large_8x40000", "bench_mid_large_mt", "8 40000 2048 42", "8 40000 2048 42", 0},
     {"mid_large_8", "bench_mid_large_mt", "8 1600000 2048 42", "8 200000 2048 42", 0},
     {"pool_tls_4", "bench_pool_tls", "4 4000000 256 42", "4 600000 256 42", 0},
@@ -44,15 +47,33 @@ const struct row all_rows[] = {
     {"churn", "bench_churn", "4 20000 2 42", "4 20000 0.3 42", ROW_AB_ONLY},
     {"realloc", "bench_realloc", "140000 42", "1500 42", AB_ONE_THREAD},
     {"large", "bench_large", "70000 20 42", "2000 20 42", AB_ONE_THREAD},
-    /* The last: what stands behind `--`. */
+    /* The last two: a trace, and what stands behind `--`. */
+    {trace_name, "bench_replay", trace_path, trace_path, ROW_TRACE},
     {program_name, program_path, program_arguments, program_arguments, ROW_PROGRAM},
 };
-const unsigned all_row_count = sizeof all_rows / sizeof all_rows[0] - 1;
+const unsigned all_row_count = sizeof all_rows / sizeof all_rows[0] - 2;
 
-_Static_assert(sizeof all_rows / sizeof all_rows[0] - 1 <= MAX_ROWS,
+_Static_assert(sizeof all_rows / sizeof all_rows[0] - 2 <= MAX_ROWS,
                "struct comparison holds MAX_ROWS");
 
-void program_row_fill(const char *const *argv)
+/* Reports print names and arguments in one line. */
+static void controls_replace(char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < ' ')
+            *text = ' ';
+}
+
+unsigned trace_row_fill(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(trace_name, sizeof trace_name, "%s", slash == NULL ? path : slash + 1);
+    snprintf(trace_path, sizeof trace_path, "%s", path);
+    controls_replace(trace_name);
+    return all_row_count;
+}
+
+unsigned program_row_fill(const char *const *argv)
 {
     const char *slash = strrchr(argv[0], '/');
     snprintf(program_name, sizeof program_name, "%s", slash == NULL ? argv[0] : slash + 1);
@@ -61,10 +82,9 @@ void program_row_fill(const char *const *argv)
     for (unsigned i = 1; argv[i] != NULL && used < sizeof program_arguments - 1; i++)
         used += (size_t)snprintf(program_arguments + used, sizeof program_arguments - used, "%s%s",
                                  i > 1 ? " " : "", argv[i]);
-    for (char *at = program_arguments; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ')
-            *at = ' '; /* reports print them in one line */
+    controls_replace(program_arguments);
+    return all_row_count + 1;
 }
 
-#define METRIC_INFO(id, name, key) {name, key},
+#define METRIC_INFO(id, name, key, run) {name, key, run},
 const struct metric_info metrics[METRIC_COUNT] = {METRIC_TABLE(METRIC_INFO)};

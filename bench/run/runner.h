@@ -28,26 +28,41 @@ enum {
     NAME_BYTES = 48,
 };
 
-/* name in CSV and JSON, key in a bench's own JSON line ("" where the runner itself measures) */
-#define METRIC_TABLE(X)                                                                            \
-    X(METRIC_NS_PER_OP, "ns_per_op", "ns_per_op")                                                  \
-    X(METRIC_OPS, "ops", "ops")                                                                    \
-    X(METRIC_SECONDS, "seconds", "seconds")                                                        \
-    X(METRIC_PEAK_KB, "peak_rss_kb", "peak_rss_kb")                                                \
-    X(METRIC_AFTER_KB, "after_rss_kb", "after_rss_kb")                                             \
-    X(METRIC_HUGETLB_KB, "hugetlb_kb", "hugetlb_kb")                                               \
-    X(METRIC_BLOCKS_PER_S, "blocks_per_s", "blocks_per_s")                                         \
-    X(METRIC_WALL_S, "wall_s", "")                                                                 \
-    X(METRIC_MAXRSS_KB, "maxrss_kb", "")                                                           \
-    X(METRIC_MINOR_FAULTS, "minor_faults", "")                                                     \
-    X(METRIC_USER_S, "user_s", "")                                                                 \
-    X(METRIC_SYSTEM_S, "system_s", "")
+/* Each kind of run gives metrics of its own: single calls are timed, or counted by strace, apart.
+ */
+enum run_kind { RUN_TIMED, RUN_LATENCY, RUN_CALLS, RUN_KINDS };
 
-#define METRIC_ENUM(id, name, key) id,
+/* name in CSV and JSON, key in a bench's own JSON line ("" where the runner itself measures), and
+ * the runs that give it */
+#define METRIC_TABLE(X)                                                                            \
+    X(METRIC_NS_PER_OP, "ns_per_op", "ns_per_op", RUN_TIMED)                                       \
+    X(METRIC_OPS, "ops", "ops", RUN_TIMED)                                                         \
+    X(METRIC_SECONDS, "seconds", "seconds", RUN_TIMED)                                             \
+    X(METRIC_PEAK_KB, "peak_rss_kb", "peak_rss_kb", RUN_TIMED)                                     \
+    X(METRIC_AFTER_KB, "after_rss_kb", "after_rss_kb", RUN_TIMED)                                  \
+    X(METRIC_HUGETLB_KB, "hugetlb_kb", "hugetlb_kb", RUN_TIMED)                                    \
+    X(METRIC_THP_KB, "thp_kb", "thp_kb", RUN_TIMED)                                                \
+    X(METRIC_VMAS, "vmas", "vmas", RUN_TIMED)                                                      \
+    X(METRIC_BLOCKS_PER_S, "blocks_per_s", "blocks_per_s", RUN_TIMED)                              \
+    X(METRIC_WALL_S, "wall_s", "", RUN_TIMED)                                                      \
+    X(METRIC_MAXRSS_KB, "maxrss_kb", "", RUN_TIMED)                                                \
+    X(METRIC_MINOR_FAULTS, "minor_faults", "", RUN_TIMED)                                          \
+    X(METRIC_USER_S, "user_s", "", RUN_TIMED)                                                      \
+    X(METRIC_SYSTEM_S, "system_s", "", RUN_TIMED)                                                  \
+    X(METRIC_P50_NS, "latency_p50_ns", "latency_p50_ns", RUN_LATENCY)                              \
+    X(METRIC_P99_NS, "latency_p99_ns", "latency_p99_ns", RUN_LATENCY)                              \
+    X(METRIC_P999_NS, "latency_p999_ns", "latency_p999_ns", RUN_LATENCY)                           \
+    X(METRIC_MAX_NS, "latency_max_ns", "latency_max_ns", RUN_LATENCY)                              \
+    X(METRIC_CLOCK_NS, "latency_clock_ns", "latency_clock_ns", RUN_LATENCY)                        \
+    X(METRIC_MEMORY_CALLS, "memory_calls", "", RUN_CALLS)                                          \
+    X(METRIC_FUTEX_CALLS, "futex_calls", "", RUN_CALLS)
+
+#define METRIC_ENUM(id, name, key, run) id,
 enum metric { METRIC_TABLE(METRIC_ENUM) METRIC_COUNT };
 
 struct metric_info {
     const char *name, *key;
+    enum run_kind run;
 };
 extern const struct metric_info metrics[METRIC_COUNT];
 
@@ -56,6 +71,8 @@ enum row_flag {
     ROW_ONE_THREAD = 2,  /* --pin ties it to one CPU */
     ROW_AB_ONLY = 4,     /* runs with --ab or when --only names it */
     ROW_PROGRAM = 8,     /* any program: it reports nothing, the runner measures it */
+    ROW_TRACE = 16,      /* a recorded trace */
+    ROW_HEALTH = 32,     /* one of the health profiles */
 };
 
 struct row {
@@ -64,9 +81,10 @@ struct row {
     unsigned flags;
 };
 extern const struct row all_rows[];
-extern const unsigned all_row_count; /* without the last, a user's program */
-/* Names that last row; argv ends with NULL. */
-void program_row_fill(const char *const *argv);
+extern const unsigned all_row_count; /* without the last two, which are the user's */
+/* Each names its row and gives its index; argv ends with NULL. */
+unsigned trace_row_fill(const char *path);
+unsigned program_row_fill(const char *const *argv);
 
 enum variant_kind {
     VARIANT_GLIBC,  /* no preload: what ratios refer to */
@@ -86,6 +104,7 @@ struct variant {
 /* One run of one bench under one variant. */
 struct sample {
     unsigned row, variant, round;
+    enum run_kind run;
     bool ok;
     char reason[REASON_BYTES]; /* why not ok */
     double value[METRIC_COUNT];
@@ -93,21 +112,28 @@ struct sample {
 
 /* All samples of one bench under one variant. */
 struct cell {
-    unsigned samples, failed;
+    unsigned samples, failed;  /* samples: of timed runs; failed: of any */
     char reason[REASON_BYTES]; /* of the first failure */
     double median[METRIC_COUNT];
     double min[METRIC_COUNT], max[METRIC_COUNT];
+};
+
+/* System calls of a program and all its threads and children. */
+struct call_counts {
+    double memory, futex;
+    char by_name[REASON_BYTES]; /* those for memory */
 };
 
 /* Counted by other tools, one set a variant; NAN where the tool is missing. */
 struct probe {
     double malloc_instructions, free_instructions; /* from the disassembly */
     double pair_instructions;                      /* from callgrind, 1000 mallocs, 1000 frees */
-    double futex_calls, memory_calls;              /* from strace */
-    double mutex_acquisitions;                     /* pthread mutexes, by libcountmutexes.so */
-    char reason[REASON_BYTES];                     /* of the disassembly, when it found no path */
-    char note[REASON_BYTES];                       /* system calls by name */
+    struct call_counts calls;
+    double mutex_acquisitions; /* pthread mutexes, by libcountmutexes.so */
+    char reason[REASON_BYTES]; /* of the disassembly, when it found no path */
 };
+
+extern const struct probe probe_none; /* nothing was counted */
 
 enum verdict { VERDICT_MET, VERDICT_MISSED, VERDICT_STATED, VERDICT_UNKNOWN };
 
@@ -143,6 +169,8 @@ bool variant_add(struct comparison *s, const char *definition);
 /* Index, or -1 if it is absent or not in this run. */
 int variant_index(const struct comparison *s, const char *name);
 int variant_of_kind(const struct comparison *s, enum variant_kind kind);
+/* Leaves only those that a list with commas names. */
+bool variants_restrict(struct comparison *s, const char *names);
 /* The A/A control: hakmem's library a second time. */
 #define CONTROL_NAME "hakmem-again"
 void variant_control_add(struct comparison *s);
@@ -150,6 +178,11 @@ bool variant_runs(const struct variant *variant);
 
 /* ---- measure.c ---- */
 void measure_all(struct comparison *s);
+
+/* ---- calls.c ---- */
+/* Runs argv under strace; false, and nothing counted, where that does not work. */
+bool calls_count(const struct comparison *s, const char *library, const char *const *argv,
+                 struct call_counts *counts);
 
 /* ---- stats.c ---- */
 void cells_fill(struct comparison *s);

@@ -36,7 +36,7 @@ void cells_fill(struct comparison *s)
     for (unsigned i = 0; i < s->sample_count; i++) {
         const struct sample *sample = &s->samples[i];
         struct cell *cell = &s->cells[sample->row][sample->variant];
-        cell->samples += sample->ok;
+        cell->samples += sample->ok && sample->run == RUN_TIMED;
         if (!sample->ok && cell->failed++ == 0)
             snprintf(cell->reason, sizeof cell->reason, "%s", sample->reason);
     }

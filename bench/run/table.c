@@ -30,6 +30,21 @@ static double figure_after_mb(const struct comparison *s, unsigned row, int vari
     return cell_median(s, row, variant, METRIC_AFTER_KB) / 1024;
 }
 
+static double figure_faults(const struct comparison *s, unsigned row, int variant)
+{
+    return cell_median(s, row, variant, METRIC_MINOR_FAULTS);
+}
+
+static double figure_calls(const struct comparison *s, unsigned row, int variant)
+{
+    return cell_median(s, row, variant, METRIC_MEMORY_CALLS);
+}
+
+static double figure_vmas(const struct comparison *s, unsigned row, int variant)
+{
+    return cell_median(s, row, variant, METRIC_VMAS);
+}
+
 static void number_print(FILE *out, double value, const char *format)
 {
     char text[32] = "-";
@@ -104,7 +119,7 @@ static void program_print(const struct comparison *s, FILE *out)
     } lines[] = {
         {METRIC_WALL_S, "wall clock, s", "%.4f"},     {METRIC_USER_S, "user, s", "%.4f"},
         {METRIC_SYSTEM_S, "system, s", "%.4f"},       {METRIC_MAXRSS_KB, "peak memory, kB", "%.0f"},
-        {METRIC_MINOR_FAULTS, "page faults", "%.0f"},
+        {METRIC_MINOR_FAULTS, "page faults", "%.0f"}, {METRIC_MEMORY_CALLS, "memory calls", "%.0f"},
     };
     const struct row *program = &all_rows[s->rows[0]];
     char title[256];
@@ -221,6 +236,52 @@ static void memory_print(const struct comparison *s, FILE *out)
     }
 }
 
+/* One figure of every bench, without a comparison. */
+static void figures_print(const struct comparison *s, FILE *out, const char *title,
+                          cell_figure *figure)
+{
+    header_print(s, out, title, "");
+    for (unsigned row = 0; row < s->row_count; row++) {
+        row_print(s, out, row, figure, "%.0f");
+        fputc('\n', out);
+    }
+}
+
+static void latency_cell_print(const struct comparison *s, FILE *out, unsigned row, int variant)
+{
+    char text[48] = "-";
+    double p50_ns = cell_median(s, row, variant, METRIC_P50_NS);
+    if (!isnan(p50_ns))
+        snprintf(text, sizeof text, "%.0f/%.0f/%.0f", p50_ns,
+                 cell_median(s, row, variant, METRIC_P99_NS),
+                 cell_median(s, row, variant, METRIC_P999_NS));
+    fprintf(out, " %*s", CELL_WIDTH, s->cells[row][variant].failed > 0 ? "failed" : text);
+}
+
+static bool has_latency(const struct comparison *s, unsigned row)
+{
+    for (unsigned v = 0; v < s->variant_count; v++)
+        if (!isnan(cell_median(s, row, (int)v, METRIC_P50_NS)))
+            return true;
+    return false;
+}
+
+static void latencies_print(const struct comparison *s, FILE *out)
+{
+    if (s->options.latency_rounds <= 0)
+        return;
+    header_print(s, out, "nanoseconds of one call with the clock's own: p50/p99/p99.9", "");
+    for (unsigned row = 0; row < s->row_count; row++) {
+        if (!has_latency(s, row))
+            continue;
+        fprintf(out, "%-*s", NAME_WIDTH, all_rows[s->rows[row]].name);
+        for (unsigned v = 0; v < s->variant_count; v++)
+            if (variant_runs(&s->variants[v]))
+                latency_cell_print(s, out, row, (int)v);
+        fputc('\n', out);
+    }
+}
+
 static void counts_print(const struct comparison *s, FILE *out)
 {
     if (!s->options.probes)
@@ -236,9 +297,9 @@ static void counts_print(const struct comparison *s, FILE *out)
         number_print(out, probe->malloc_instructions, "%.0f");
         number_print(out, probe->free_instructions, "%.0f");
         number_print(out, probe->pair_instructions, "%.1f");
-        number_print(out, probe->futex_calls, "%.0f");
-        number_print(out, probe->memory_calls, "%.0f");
-        fprintf(out, "   %s\n", probe->note);
+        number_print(out, probe->calls.futex, "%.0f");
+        number_print(out, probe->calls.memory, "%.0f");
+        fprintf(out, "   %s\n", probe->calls.by_name);
     }
     fprintf(out, "hits and pairs in instructions; futex and memory calls in mid_large_mt 8 40000 "
                  "2048 42\n");
@@ -275,6 +336,19 @@ static void warnings_print(const struct comparison *s, FILE *out)
         fprintf(out, "interrupted: only what was measured until then\n");
 }
 
+/* All that is not a time. */
+static void benches_print(const struct comparison *s, FILE *out)
+{
+    memory_print(s, out);
+    latencies_print(s, out);
+    if (!s->options.ab)
+        return;
+    figures_print(s, out, "page faults", figure_faults);
+    if (s->options.calls)
+        figures_print(s, out, "system calls for memory, under strace", figure_calls);
+    figures_print(s, out, "mappings (VMAs) with all blocks in use", figure_vmas);
+}
+
 void table_print(const struct comparison *s, FILE *out)
 {
     struct machine machine;
@@ -283,6 +357,7 @@ void table_print(const struct comparison *s, FILE *out)
             machine.cpus, machine.kernel, machine.thp[0] ? machine.thp : "?",
             machine.hugepages[0] ? machine.hugepages : "?",
             machine.commit[0] ? machine.commit : "?");
+    fprintf(out, "%s\n", machine.build);
     fprintf(out, "%u rounds%s, order from seed %llu\n", s->options.rounds,
             s->options.quick ? " of quick runs" : "", (unsigned long long)s->options.seed);
     for (unsigned v = 0; v < s->variant_count; v++)
@@ -295,9 +370,9 @@ void table_print(const struct comparison *s, FILE *out)
         times_print(s, out);
     speedups_print(s, out);
     if (s->options.program == NULL)
-        memory_print(s, out);
+        benches_print(s, out);
     counts_print(s, out);
     failures_print(s, out);
-    if (s->options.peers && s->options.program == NULL)
+    if (s->options.peers && s->options.program == NULL && s->options.trace == NULL)
         targets_print(s, out);
 }

@@ -154,8 +154,7 @@ static void nothing_small(struct comparison *s, int hakmem)
 
 static void counts_check(struct comparison *s, int hakmem)
 {
-    static const struct probe none = {NAN, NAN, NAN, NAN, NAN, NAN, "", ""};
-    const struct probe *probe = hakmem >= 0 ? &s->probes[hakmem] : &none;
+    const struct probe *probe = hakmem >= 0 ? &s->probes[hakmem] : &probe_none;
     struct target *target = target_new(s, "instructions of a malloc hit", "<= 15, no call or push");
     target_at_most(target, probe->malloc_instructions, 15);
     if (isnan(probe->malloc_instructions))
@@ -169,11 +168,11 @@ static void counts_check(struct comparison *s, int hakmem)
     target = target_new(s, "mutex acquisitions, mid_large_mt 8 40000 2048 42", "<= 10");
     target_at_most(target, probe->mutex_acquisitions, 10);
     target = target_new(s, "futex calls, mid_large_mt 8 40000 2048 42", "<= 10");
-    target_at_most(target, probe->futex_calls, 10);
+    target_at_most(target, probe->calls.futex, 10);
     target =
         target_new(s, "system calls for memory, same bench, threads' stacks included", "stated");
-    if (!isnan(probe->memory_calls)) {
-        text_add(target, "%.0f (%s)", probe->memory_calls, probe->note);
+    if (!isnan(probe->calls.memory)) {
+        text_add(target, "%.0f (%s)", probe->calls.memory, probe->calls.by_name);
         target->verdict = VERDICT_STATED;
     }
 }

@@ -157,3 +157,34 @@ int variant_of_kind(const struct comparison *s, enum variant_kind kind)
             return (int)i;
     return -1;
 }
+
+static bool list_names(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = list; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, length) == 0 && (at[length] == ',' || at[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+bool variants_restrict(struct comparison *s, const char *names)
+{
+    unsigned named = 1;
+    unsigned found = 0;
+    for (const char *comma = strchr(names, ','); comma != NULL; comma = strchr(comma + 1, ','))
+        named++;
+    for (unsigned i = 0; i < s->variant_count; i++) {
+        bool chosen = list_names(names, s->variants[i].name);
+        found += chosen;
+        s->variants[i].wanted = chosen;
+    }
+    if (found == named)
+        return true;
+    fprintf(stderr, "bench_runner: --variants %s: there are only", names);
+    for (unsigned i = 0; i < s->variant_count; i++)
+        fprintf(stderr, "%s %s", i > 0 ? "," : "", s->variants[i].name);
+    fputc('\n', stderr);
+    return false;
+}
