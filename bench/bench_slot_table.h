@@ -39,6 +39,7 @@ struct slot_table {
     struct bench_rng slot_rng, size_rng;
     bool special;             /* not to be served by malloc and free of even sizes alone */
     struct block_mark *marks; /* of the slots, if special */
+    uint64_t passes;          /* how often `iters` were done */
     struct bench_calls calls;
 };
 
@@ -50,6 +51,7 @@ static inline void slots_open(const struct slot_load *load, struct slot_table *t
     table->size_rng = rng_seeded(load->seed, 2 * (uint64_t)worker + 1);
     table->calls = calls_open(worker);
     table->special = load->draw_bytes != NULL || load->touch_every != 0 || table->calls.watched;
+    table->passes = 0;
     table->marks = table->special ? bench_table(load->slots, sizeof *table->marks) : NULL;
 }
 

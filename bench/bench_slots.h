@@ -3,7 +3,8 @@
  * or several threads visit.
  *
  * The clock covers the visits only: threads exist and tables are full before, and are cleared
- * after.
+ * after. With BENCH_SECONDS=S in the environment each thread repeats its ITERS until S seconds have
+ * passed, so that fast and slow allocators are measured for the same time.
  *
  * Owner: each worker has its own table and streams; the main thread owns the shared counters.
  */
@@ -13,16 +14,35 @@
 #include "bench_slot_table.h"
 #include "bench_threads.h"
 
+static inline uint64_t slots_least_ns(const struct slot_load *load)
+{
+    const char *const text[] = {"BENCH_SECONDS", getenv("BENCH_SECONDS")};
+    bool repeats = text[1] != NULL && load->work == NULL; /* work of another kind ends by itself */
+    return (uint64_t)(bench_arg_real(repeats ? 2 : 1, (char **)(uintptr_t)text, 1, 0, 0, 3600) *
+                      1e9);
+}
+
 /* The part that the clock covers. */
 static inline void slots_work(const struct slot_load *load, struct slot_table *table,
                               unsigned worker)
 {
+    uint64_t least_ns = slots_least_ns(load);
+    uint64_t start_ns = bench_now_ns();
     calls_sample(&table->calls, true);
-    if (load->work != NULL)
-        load->work(load, table, worker);
-    else
-        slots_visit(load, table, worker);
+    do {
+        if (load->work != NULL)
+            load->work(load, table, worker);
+        else
+            slots_visit(load, table, worker);
+        table->passes++;
+    } while (bench_now_ns() - start_ns < least_ns);
     calls_sample(&table->calls, false);
+}
+
+/* Operations of a table whose visits are done. */
+static inline uint64_t slots_ops(const struct slot_load *load, const struct slot_table *table)
+{
+    return load->iters / 2 * 2 * table->passes;
 }
 
 struct slot_shared {
@@ -81,6 +101,7 @@ static inline void slot_load_threads(const struct slot_load *load, struct bench_
     for (unsigned i = 0; i < load->threads; i++) {
         bench_thread_join(workers[i].id);
         calls_report(&workers[i].table.calls, report);
+        report->ops += slots_ops(load, &workers[i].table);
         if (workers[i].end_ns > end_ns)
             end_ns = workers[i].end_ns;
     }
@@ -95,6 +116,7 @@ static inline void slot_load_single(const struct slot_load *load, struct bench_r
     uint64_t start_ns = bench_now_ns();
     slots_work(load, &table, 0);
     report->seconds = (double)(bench_now_ns() - start_ns) * 1e-9;
+    report->ops = slots_ops(load, &table);
     report->live = bench_memory_now();
     slots_clear(load, &table);
     calls_report(&table.calls, report);
@@ -108,7 +130,6 @@ static inline int slot_load_run(const struct slot_load *load)
         slot_load_single(load, &report);
     else
         slot_load_threads(load, &report);
-    report.ops = load->iters / 2 * 2 * (load->threads == 0 ? 1 : load->threads);
     report.after = bench_memory_now();
     bench_print(&report);
     return 0;

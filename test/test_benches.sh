@@ -6,7 +6,7 @@
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-unset LD_PRELOAD BENCH_LATENCY BENCH_VERIFY
+unset LD_PRELOAD BENCH_LATENCY BENCH_VERIFY BENCH_SECONDS
 failures=0
 
 # Every bench_*.c has a line here: its arguments, then one call that it must refuse.
@@ -168,6 +168,21 @@ for source in "$HAKMEM_SOURCE_DIR"/bench/bench_*.c; do
     grep -q 'are not what was written' "$work/$name.err" || fail "$name: overlapping blocks pass"
     run "$name" 2 BENCH_VERIFY=yes -- "${given[@]}" || true
 done
+
+# Iterations are repeated, in each thread, until the time has passed; all of them are counted.
+for bench in "bench_fixed_size 64 2000 100" "bench_mid_large_mt 3 2000 50 42"; do
+    read -ra given <<<"$bench"
+    run "${given[0]}" 0 BENCH_SECONDS=0.2 -- "${given[@]:1}" || continue
+    python3 - "$work/${given[0]}.out" <<'PYTHON' || fail "$bench: BENCH_SECONDS"
+import json, sys
+report = json.loads(open(sys.argv[1]).read().splitlines()[1])
+assert report["ops"] > 6000 and report["ops"] % 2000 == 0, report
+assert 0.2 <= report["seconds"] < 10, report
+assert abs(report["ns_per_op"] * report["ops"] / 1e9 - report["seconds"]) < 0.01, report
+PYTHON
+done
+run bench_fixed_size 2 BENCH_SECONDS=long -- 64 2000 100 || true
+grep -q "^BENCH_SECONDS: argument 1 is 'long'" "$work/bench_fixed_size.err" || fail "BENCH_SECONDS=long"
 
 # The threads of these share nothing by 0 %, everything by 100 %; the sums are the same.
 for ratio in 0 1 100; do

@@ -49,7 +49,7 @@ bool csv_write(const struct comparison *s, const char *path)
         const struct row *row = &all_rows[s->rows[sample->row]];
         csv_text(file, row->name);
         fputc(',', file);
-        csv_text(file, s->options.quick ? row->quick_arguments : row->arguments);
+        csv_text(file, row_arguments(row, s->options.quick));
         fprintf(file, ",%s,%s,%u,%d,", s->variants[sample->variant].name, runs[sample->run],
                 sample->round + 1, sample->ok);
         csv_text(file, sample->reason);
@@ -258,8 +258,7 @@ static void json_row(const struct comparison *s, unsigned row, FILE *file)
     fputc(',', file);
     json_text_member(file, "program", bench->program);
     fputc(',', file);
-    json_text_member(file, "arguments",
-                     s->options.quick ? bench->quick_arguments : bench->arguments);
+    json_text_member(file, "arguments", row_arguments(bench, s->options.quick));
     fputs(",\"variants\":{", file);
     for (unsigned v = 0; v < s->variant_count; v++) {
         if (!variant_runs(&s->variants[v]))

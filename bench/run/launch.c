@@ -120,7 +120,7 @@ _Noreturn static void child_exec(const struct launch *launch, int output, int re
     dup2(output, STDERR_FILENO);
     preload_set(launch, report);
     if (launch->set != NULL)
-        setenv(launch->set, "1", 1);
+        putenv((char *)(uintptr_t)launch->set);
     if (launch->pin)
         cpu_pin();
     struct rusage usage;

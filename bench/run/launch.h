@@ -15,7 +15,7 @@ struct launch {
     const char *const *argv;
     const char *preload; /* NULL or "": none */
     const char *witness; /* libwhomalloc.so, preloaded behind it; NULL: none */
-    const char *set;     /* a variable of its environment, which becomes "1"; NULL: none */
+    const char *set;     /* "NAME=VALUE" of its environment; NULL: none */
     double timeout_s;
     bool pin;
 };

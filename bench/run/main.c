@@ -439,6 +439,7 @@ int main(int argc, char **argv)
     comparison_prepare(&comparison);
     unsetenv("BENCH_LATENCY"); /* of the caller: such runs are not to be compared */
     unsetenv("BENCH_VERIFY");
+    unsetenv("BENCH_SECONDS");
     launch_catch_interrupts();
     measure_all(&comparison);
     probes_run(&comparison);

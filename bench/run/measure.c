@@ -135,6 +135,20 @@ static void program_run(const struct comparison *s, struct sample *sample)
     sample_fill(s, sample, &last_run);
 }
 
+/* Time is measured over a long run, other things in a short one. */
+static bool is_short(const struct comparison *s, const struct sample *sample)
+{
+    return s->options.quick || sample->run != RUN_TIMED;
+}
+
+static const char *setting_of(const struct comparison *s, const struct sample *sample)
+{
+    bool by_time = (all_rows[s->rows[sample->row]].flags & ROW_BY_TIME) != 0;
+    if (sample->run == RUN_LATENCY)
+        return "BENCH_LATENCY=1";
+    return by_time && !is_short(s, sample) ? "BENCH_SECONDS=2" : NULL;
+}
+
 /* What runs a row. The words lie in `command`, which outlives them. */
 struct command {
     const char *argv[MAX_ARGUMENTS];
@@ -142,11 +156,11 @@ struct command {
     char arguments[256];
 };
 
-static const char *const *command_of(const struct comparison *s, unsigned at,
+static const char *const *command_of(const struct comparison *s, const struct sample *sample,
                                      struct command *command)
 {
     static const char trace_rounds[] = "5";
-    const struct row *row = &all_rows[s->rows[at]];
+    const struct row *row = &all_rows[s->rows[sample->row]];
     unsigned count = 0;
     if (s->options.program != NULL)
         return s->options.program;
@@ -157,7 +171,7 @@ static const char *const *command_of(const struct comparison *s, unsigned at,
         command->argv[count++] = trace_rounds;
     } else {
         snprintf(command->arguments, sizeof command->arguments, "%s",
-                 s->options.quick ? row->quick_arguments : row->arguments);
+                 row_arguments(row, is_short(s, sample)));
         char *rest = command->arguments;
         char *word;
         while ((word = strtok_r(rest, " ", &rest)) != NULL && count < MAX_ARGUMENTS - 1)
@@ -172,9 +186,9 @@ static void bench_run(const struct comparison *s, struct sample *sample)
     static struct command command;
     const struct row *row = &all_rows[s->rows[sample->row]];
     struct launch launch = {
-        .argv = command_of(s, sample->row, &command),
+        .argv = command_of(s, sample, &command),
         .preload = s->variants[sample->variant].library,
-        .set = sample->run == RUN_LATENCY ? "BENCH_LATENCY" : NULL,
+        .set = setting_of(s, sample),
         .timeout_s = s->options.timeout_s,
         .pin = s->options.pin && (row->flags & ROW_ONE_THREAD) != 0,
     };
@@ -187,8 +201,7 @@ static void calls_run(const struct comparison *s, struct sample *sample)
 {
     static struct command command;
     struct call_counts counts;
-    calls_count(s, s->variants[sample->variant].library, command_of(s, sample->row, &command),
-                &counts);
+    calls_count(s, s->variants[sample->variant].library, command_of(s, sample, &command), &counts);
     sample->value[METRIC_MEMORY_CALLS] = counts.memory;
     sample->value[METRIC_FUTEX_CALLS] = counts.futex;
     sample->ok = true;

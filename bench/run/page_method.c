@@ -57,7 +57,8 @@ static void order_say(const struct page *page)
     if (page->s->options.latency_rounds > 0) {
         page_put(page, "<p>");
         page_say(page,
-                 "Single calls were timed in runs of their own, %d of each bench, and system calls "
+                 "Single calls were timed in short runs of their own, %d of each bench, and system "
+                 "calls "
                  "counted in one more under strace: neither takes part in any other figure.",
                  page->s->options.latency_rounds);
         page_put(page, "</p>\n");
@@ -144,14 +145,16 @@ static void benches_say(const struct page *page)
     page_put(page, "<h3>Benches</h3>\n<dl>\n");
     for (unsigned row = 0; row < page->s->row_count; row++) {
         const struct row *bench = &all_rows[page->s->rows[row]];
-        const char *arguments = page->s->options.quick ? bench->quick_arguments : bench->arguments;
+        const char *arguments = row_arguments(bench, page->s->options.quick);
+        bool repeated = (bench->flags & ROW_BY_TIME) != 0 && !page->s->options.quick;
         page_put(page, "<dt>");
         page_text(page, bench->name);
         page_put(page, "</dt><dd>");
         page_text(page, program_words(bench));
         page_put(page, " <code>");
         page_say(page, "%s%s%s", bench->program, arguments[0] != '\0' ? " " : "", arguments);
-        page_put(page, "</code></dd>\n");
+        page_put(page, "</code>%s</dd>\n",
+                 repeated ? ", repeated until two seconds have passed" : "");
     }
     page_put(page, "</dl>\n");
 }

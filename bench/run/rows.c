@@ -1,60 +1,61 @@
 /*
  * rows.c: which benches run, with which arguments.
  *
- * Arguments are chosen so that the fastest allocator needs about a second and the whole table with
- * five variants and seven rounds stays below fifteen minutes on two CPUs; the quick ones below
- * four. mid_large_8x40000 has the arguments of the project's history and is shorter than a second.
- * The benches of the A/B alone run for two seconds or more. A quick run takes 0.3 s on average, so
- * that --ab --quick with four variants and six rounds stays below five minutes.
+ * Each measures for two seconds or more unless --quick: by repeating its iterations until then, or
+ * with larger arguments. mid_large_8x40000 alone does what the project's history measured, which is
+ * much shorter. A quick run takes 0.3 s on average, so that --ab --quick with four variants and six
+ * rounds stays below five minutes.
  */
 #include <string.h>
 
 #include "runner.h"
 
-enum { AB_ONE_THREAD = ROW_AB_ONLY | ROW_ONE_THREAD };
+enum { BY_TIME = ROW_BY_TIME | ROW_ONE_THREAD };
 /* Of the user: what reports call them. They are run by options.trace and options.program. */
 static char trace_name[NAME_BYTES], trace_path[PATH_MAX];
 static char program_name[NAME_BYTES], program_path[PATH_MAX], program_arguments[1024];
 
 const struct row all_rows[] = {
-    {"mixed_400", "bench_random_mixed", "200000000 400 42", "20000000 400 42",
-     ROW_ONE_THREAD | ROW_HEALTH},
-    {"mixed_8000", "bench_random_mixed", "100000000 8000 42", "10000000 8000 42", ROW_ONE_THREAD},
-    {"mixed_100000", "bench_random_mixed", "60000000 100000 42", "5000000 100000 42",
-     ROW_ONE_THREAD},
-    {"fixed_128", "bench_fixed_size", "128 200000000 128", "128 20000000 128", ROW_ONE_THREAD},
-    {"fixed_256", "bench_fixed_size", "256 200000000 128", "256 20000000 128", ROW_ONE_THREAD},
-    {"fixed_512", "bench_fixed_size", "512 200000000 128", "512 20000000 128", ROW_ONE_THREAD},
-    {"fixed_1024", "bench_fixed_size", "1024 200000000 128", "1024 20000000 128", ROW_ONE_THREAD},
-    {"c6_heavy", "bench_c6_heavy", "200000000 400 42", "20000000 400 42",
-     ROW_ONE_THREAD | ROW_HEALTH},
-    {"mid_large_8x40000", "bench_mid_large_mt", "8 40000 2048 42", "8 40000 2048 42", 0},
-    {"mid_large_8", "bench_mid_large_mt", "8 1600000 2048 42", "8 200000 2048 42", 0},
-    {"pool_tls_4", "bench_pool_tls", "4 4000000 256 42", "4 600000 256 42", 0},
-    {"larson_8", "bench_larson", "1.5 8 1000 5000 100 4141 8", "0.3 8 1000 5000 100 4141 8", 0},
-    {"xthread_1_1", "bench_xthread", "1 1 1.5 16 1024", "1 1 0.3 16 1024", 0},
-    {"xthread_2_2", "bench_xthread", "2 2 1.5 16 1024", "2 2 0.3 16 1024", 0},
-    {"nothing", "bench_nothing", "", "", ROW_MEMORY_ONLY},
-    {"fixed_16", "bench_fixed_size", "16 500000000 128", "16 20000000 128", AB_ONE_THREAD},
-    {"fixed_32", "bench_fixed_size", "32 500000000 128", "32 20000000 128", AB_ONE_THREAD},
-    {"fixed_64", "bench_fixed_size", "64 500000000 128", "64 20000000 128", AB_ONE_THREAD},
-    {"app", "bench_app", "140000000 4000 42", "4000000 4000 42", AB_ONE_THREAD},
-    {"powers", "bench_powers", "40000000 400000 42", "1000000 400000 42", AB_ONE_THREAD},
+    {"mixed_400", "bench_random_mixed", "20000000 400 42", NULL, BY_TIME | ROW_HEALTH},
+    {"mixed_8000", "bench_random_mixed", "10000000 8000 42", NULL, BY_TIME},
+    {"mixed_100000", "bench_random_mixed", "5000000 100000 42", NULL, BY_TIME},
+    {"fixed_128", "bench_fixed_size", "128 20000000 128", NULL, BY_TIME},
+    {"fixed_256", "bench_fixed_size", "256 20000000 128", NULL, BY_TIME},
+    {"fixed_512", "bench_fixed_size", "512 20000000 128", NULL, BY_TIME},
+    {"fixed_1024", "bench_fixed_size", "1024 20000000 128", NULL, BY_TIME},
+    {"c6_heavy", "bench_c6_heavy", "20000000 400 42", NULL, BY_TIME | ROW_HEALTH},
+    {"mid_large_8x40000", "bench_mid_large_mt", "8 40000 2048 42", NULL, 0},
+    {"mid_large_8", "bench_mid_large_mt", "8 200000 2048 42", NULL, ROW_BY_TIME},
+    {"pool_tls_4", "bench_pool_tls", "4 600000 256 42", NULL, ROW_BY_TIME},
+    {"larson_8", "bench_larson", "2 8 1000 5000 100 4141 8", "0.3 8 1000 5000 100 4141 8", 0},
+    {"xthread_1_1", "bench_xthread", "1 1 2 16 1024", "1 1 0.3 16 1024", 0},
+    {"xthread_2_2", "bench_xthread", "2 2 2 16 1024", "2 2 0.3 16 1024", 0},
+    {"nothing", "bench_nothing", "", NULL, ROW_MEMORY_ONLY},
+    {"fixed_16", "bench_fixed_size", "16 20000000 128", NULL, ROW_AB_ONLY | BY_TIME},
+    {"fixed_32", "bench_fixed_size", "32 20000000 128", NULL, ROW_AB_ONLY | BY_TIME},
+    {"fixed_64", "bench_fixed_size", "64 20000000 128", NULL, ROW_AB_ONLY | BY_TIME},
+    {"app", "bench_app", "4000000 4000 42", NULL, ROW_AB_ONLY | BY_TIME},
+    {"powers", "bench_powers", "1000000 400000 42", NULL, ROW_AB_ONLY | BY_TIME},
     {"remote_0", "bench_remote", "0 2 180000000 2000 42", "0 2 3000000 2000 42", ROW_AB_ONLY},
     {"remote_50", "bench_remote", "50 2 50000000 2000 42", "50 2 1000000 2000 42", ROW_AB_ONLY},
     {"remote_90", "bench_remote", "90 2 40000000 2000 42", "90 2 1000000 2000 42", ROW_AB_ONLY},
-    {"burst", "bench_burst", "40 400000 120 42", "2 100000 120 42", AB_ONE_THREAD},
+    {"burst", "bench_burst", "40 400000 120 42", "2 100000 120 42", ROW_AB_ONLY | ROW_ONE_THREAD},
     {"churn", "bench_churn", "4 20000 2 42", "4 20000 0.3 42", ROW_AB_ONLY},
-    {"realloc", "bench_realloc", "140000 42", "1500 42", AB_ONE_THREAD},
-    {"large", "bench_large", "70000 20 42", "2000 20 42", AB_ONE_THREAD},
+    {"realloc", "bench_realloc", "140000 42", "1500 42", ROW_AB_ONLY | ROW_ONE_THREAD},
+    {"large", "bench_large", "2000 20 42", NULL, ROW_AB_ONLY | BY_TIME},
     /* The last two: a trace, and what stands behind `--`. */
-    {trace_name, "bench_replay", trace_path, trace_path, ROW_TRACE},
-    {program_name, program_path, program_arguments, program_arguments, ROW_PROGRAM},
+    {trace_name, "bench_replay", trace_path, NULL, ROW_TRACE},
+    {program_name, program_path, program_arguments, NULL, ROW_PROGRAM},
 };
 const unsigned all_row_count = sizeof all_rows / sizeof all_rows[0] - 2;
 
 _Static_assert(sizeof all_rows / sizeof all_rows[0] - 2 <= MAX_ROWS,
                "struct comparison holds MAX_ROWS");
+
+const char *row_arguments(const struct row *row, bool quick)
+{
+    return quick && row->quick_arguments != NULL ? row->quick_arguments : row->arguments;
+}
 
 /* Reports print names and arguments in one line. */
 static void controls_replace(char *text)

@@ -73,15 +73,17 @@ enum row_flag {
     ROW_PROGRAM = 8,     /* any program: it reports nothing, the runner measures it */
     ROW_TRACE = 16,      /* a recorded trace */
     ROW_HEALTH = 32,     /* one of the health profiles */
+    ROW_BY_TIME = 64,    /* repeats its iterations for two seconds unless --quick */
 };
 
 struct row {
     const char *name, *program;
-    const char *arguments, *quick_arguments;
+    const char *arguments, *quick_arguments; /* the latter NULL: the same */
     unsigned flags;
 };
 extern const struct row all_rows[];
 extern const unsigned all_row_count; /* without the last two, which are the user's */
+const char *row_arguments(const struct row *row, bool quick);
 /* Each names its row and gives its index; argv ends with NULL. */
 unsigned trace_row_fill(const char *path);
 unsigned program_row_fill(const char *const *argv);
