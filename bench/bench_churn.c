@@ -50,7 +50,6 @@ int main(int argc, char **argv)
         calls_report(&lanes[i].table.calls, &report);
     report.ops = report.threads * life;
     report.after = bench_memory_now();
-    report.live = report.after;
     bench_print(&report);
     return 0;
 }

@@ -66,7 +66,7 @@ int main(int argc, char **argv)
     relay.serve = lane_serve;
     lanes_fill();
     relay_run(&relay, seconds, &report);
-    report.live = bench_memory_now();
+    bench_live_read(&report);
     lanes_clear(&report);
     report.after = bench_memory_now();
     bench_print(&report);

@@ -63,7 +63,7 @@ int main(int argc, char **argv)
         for (unsigned idx = 0; idx < VECTORS; idx++)
             vector_grow(&vectors[idx], idx, &calls, &rng);
     report.seconds = (double)(bench_now_ns() - start_ns) * 1e-9;
-    report.live = bench_memory_now();
+    bench_live_read(&report);
     for (unsigned idx = 0; idx < VECTORS; idx++)
         vector_free(&vectors[idx], &calls);
     calls_report(&calls, &report);

@@ -21,8 +21,6 @@ struct bench_memory {
     long peak_kb;    /* VmHWM */
     long rss_kb;     /* VmRSS */
     long hugetlb_kb; /* HugetlbPages */
-    long thp_kb;     /* transparent huge pages, by smaps_rollup */
-    long vmas;       /* mappings: lines of maps */
 };
 
 struct bench_report {
@@ -31,6 +29,8 @@ struct bench_report {
     double seconds;
     struct bench_memory live;  /* when the clock stopped, blocks still held */
     struct bench_memory after; /* when every block was freed and every worker joined */
+    long vmas;                 /* with the blocks live, lines of maps; 0: not read */
+    long thp_kb;               /* transparent huge pages, if vmas was read */
     uint64_t blocks;           /* blocks handed from thread to thread; 0: not that kind of bench */
     uint64_t threads; /* threads that lived while the clock ran; 0: not that kind of bench */
     struct bench_latency *latency; /* NULL: not sampled */
@@ -71,16 +71,23 @@ static inline long bench_line_count(const char *path)
 static inline struct bench_memory bench_memory_now(void)
 {
     char status[4096];
-    char rollup[2048];
     bench_file_read("/proc/self/status", status, sizeof status);
-    bench_file_read("/proc/self/smaps_rollup", rollup, sizeof rollup);
     return (struct bench_memory){
         .peak_kb = bench_status_kb(status, "\nVmHWM:"),
         .rss_kb = bench_status_kb(status, "\nVmRSS:"),
         .hugetlb_kb = bench_status_kb(status, "\nHugetlbPages:"),
-        .thp_kb = bench_status_kb(rollup, "\nAnonHugePages:"),
-        .vmas = bench_line_count("/proc/self/maps"),
     };
+}
+
+/* Memory and mappings while the blocks are live. The clock must have stopped: the kernel walks the
+ * whole address space. */
+static inline void bench_live_read(struct bench_report *report)
+{
+    char rollup[2048];
+    report->live = bench_memory_now();
+    bench_file_read("/proc/self/smaps_rollup", rollup, sizeof rollup);
+    report->thp_kb = bench_status_kb(rollup, "\nAnonHugePages:");
+    report->vmas = bench_line_count("/proc/self/maps");
 }
 
 /* The file that serves this program's malloc, so that a preload that did not load is noticed. */
@@ -108,6 +115,8 @@ static inline uint64_t bench_clock_ns(void)
 /* Keys that not every run has. */
 static inline void bench_print_more(const struct bench_report *report)
 {
+    if (report->vmas != 0)
+        printf("\"vmas\":%ld,\"thp_kb\":%ld,", report->vmas, report->thp_kb);
     if (report->blocks != 0)
         printf("\"blocks_per_s\":%.0f,", (double)report->blocks / report->seconds);
     if (report->threads != 0)
@@ -127,10 +136,9 @@ static inline void bench_print(const struct bench_report *report)
     printf("%s %" PRIu64 " %.3f %.0f\n", report->name, report->ops, ns, rate);
     printf("{\"bench\":\"%s\",\"ops\":%" PRIu64
            ",\"seconds\":%.6f,\"ns_per_op\":%.4f,\"peak_rss_kb\":%ld,"
-           "\"after_rss_kb\":%ld,\"hugetlb_kb\":%ld,\"thp_kb\":%ld,\"vmas\":%ld,",
+           "\"after_rss_kb\":%ld,\"hugetlb_kb\":%ld,",
            report->name, report->ops, report->seconds, ns, report->after.peak_kb + huge,
-           report->after.rss_kb + report->after.hugetlb_kb, huge, report->live.thp_kb,
-           report->live.vmas);
+           report->after.rss_kb + report->after.hugetlb_kb, huge);
     bench_print_more(report);
     printf("\"malloc\":\"%s\"}\n", bench_malloc_file());
 }

@@ -95,7 +95,7 @@ static inline void slot_load_threads(const struct slot_load *load, struct bench_
     /* acquire: pairs with the release in slot_worker_body. */
     while (atomic_load_explicit(&shared.visited, memory_order_acquire) < load->threads)
         bench_sleep_ns(500000);
-    report->live = bench_memory_now();
+    bench_live_read(report);
     /* relaxed: see slot_worker_body. */
     atomic_store_explicit(&shared.clear, true, memory_order_relaxed);
     for (unsigned i = 0; i < load->threads; i++) {
@@ -117,7 +117,7 @@ static inline void slot_load_single(const struct slot_load *load, struct bench_r
     slots_work(load, &table, 0);
     report->seconds = (double)(bench_now_ns() - start_ns) * 1e-9;
     report->ops = slots_ops(load, &table);
-    report->live = bench_memory_now();
+    bench_live_read(report);
     slots_clear(load, &table);
     calls_report(&table.calls, report);
 }

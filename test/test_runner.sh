@@ -159,6 +159,10 @@ if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
     # Each dlopen of a library maps it; glibc's own start is in the figure as well.
     expect calls 0 '^memory calls +[0-9]+ +[0-9]+$' \
         run_ab --rounds 1 --variants glibc,hakmem -- bash -c 'exec 2>/dev/null; /bin/true'
+    # What a program leaves running is not waited for.
+    # shellcheck disable=SC2016 # the inner shell expands it
+    expect calls_of_a_daemon 0 '^memory calls +- +-$' run_ab --rounds 1 --timeout 3 \
+        --variants glibc,hakmem -- bash -c 'sleep "$1" >/dev/null 2>&1 & exit 0' - "66666.$$"
     expect calls_tool_missing 0 '^memory calls +- +-$' \
         env PATH="$work" "$runner" --ab --out "$work/ab" --rounds 1 \
         --variant hakmem="$HAKMEM_LIB" --variants glibc,hakmem -- /bin/true
@@ -167,6 +171,9 @@ fi
 expect variants 0 '^bench +hakmem +hakmem-again( |$)' \
     run_ab "${short[@]}" --rounds 1 --variants hakmem-again,hakmem
 not_also 'glibc  |hakmem-header'
+# Without glibc nothing is said of it.
+expect variants_without_glibc 0 '^geometric mean +- +-$' \
+    run "${short[@]}" --rounds 1 --variants hakmem,twin --variant twin="$HAKMEM_LIB"
 expect variants_unknown 1 'variants hakmem,nonsense: there are only glibc, hakmem' \
     run "${short[@]}" --variants hakmem,nonsense
 # A prefix is not a name.
@@ -179,6 +186,7 @@ expect health 0 '^gate (met|MISSED): C6_HEAVY, wanted at least 1; [0-9.]+ \[[0-9
 also '^gate (met|MISSED): MIXED, wanted at least 1;'
 also '^c6_heavy +[0-9.]+ +[0-9.]+$'
 expect health_few 3 '^gate not measured: MIXED, .* too few samples' run --health --quick --rounds 2
+expect latency_of_nothing 1 'no single calls can be timed' run --only nothing --latency 1
 expect what_twice 1 'of --only, --trace, --health and a program' run --health --only nothing
 
 # ---- a recorded trace ---------------------------------------------------------------------------

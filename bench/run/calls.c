@@ -35,7 +35,19 @@ static void line_add(const char *line, struct call_counts *counts)
              used > 0 ? ", " : "", call, calls);
 }
 
-bool calls_count(const struct comparison *s, const char *library, const char *const *argv,
+bool calls_countable(void)
+{
+    static enum { UNKNOWN, YES, NO } answer;
+    static const char *const argv[] = {"strace", "-o", "/dev/null", "true", NULL};
+    struct launch launch = {.argv = argv, .timeout_s = 10};
+    if (answer == UNKNOWN) {
+        launch_run(&launch, &result);
+        answer = result.ok ? YES : NO;
+    }
+    return answer == YES;
+}
+
+bool calls_count(const char *library, const char *const *argv, double timeout_s,
                  struct call_counts *counts)
 {
     char out[PATH_MAX];
@@ -63,7 +75,7 @@ bool calls_count(const struct comparison *s, const char *library, const char *co
     memcpy(all, strace, sizeof strace);
     memcpy(all + STRACE_WORDS, argv, words * sizeof *argv);
     snprintf(preload, sizeof preload, "LD_PRELOAD=%s", library);
-    struct launch launch = {.argv = all, .timeout_s = s->options.timeout_s};
+    struct launch launch = {.argv = all, .timeout_s = timeout_s};
     launch_run(&launch, &result);
     FILE *file = result.ok ? fopen(out, "re") : NULL;
     if (file != NULL) {
@@ -75,5 +87,7 @@ bool calls_count(const struct comparison *s, const char *library, const char *co
     }
     unlink(out);
     free(all);
+    if (file == NULL)
+        snprintf(counts->by_name, sizeof counts->by_name, "%s", result.reason);
     return file != NULL;
 }

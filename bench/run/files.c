@@ -110,7 +110,7 @@ static void json_interval_members(FILE *file, double low, double high)
 static void json_machine(const struct comparison *s, FILE *file)
 {
     struct machine machine;
-    machine_describe(s, &machine);
+    machine_describe(&machine);
     fputs("\"machine\":{", file);
     json_text_member(file, "cpu", machine.cpu);
     fprintf(file, ",\"cpus\":%ld,", machine.cpus);
@@ -120,7 +120,7 @@ static void json_machine(const struct comparison *s, FILE *file)
     fputc(',', file);
     json_text_member(file, "hugepages", machine.hugepages);
     fputc(',', file);
-    json_text_member(file, "commit", machine.commit);
+    json_text_member(file, "commit", s->commit);
     fputc(',', file);
     json_text_member(file, "build", machine.build);
     fprintf(file, "},\n\"rounds\":%u,\"quick\":%s,\"seed\":%llu,\"interrupted\":%s,\n",
@@ -202,7 +202,7 @@ static void json_variant(const struct comparison *s, unsigned v, FILE *file)
     json_number_member(file, "geomean_to_glibc",
                        speedup_geomean(s, (int)v, variant_of_kind(s, VARIANT_GLIBC), &used));
     fputc(',', file);
-    json_number_member(file, "geomean_to_best_peer", speedup_geomean(s, (int)v, -1, &used));
+    json_number_member(file, "geomean_to_best_peer", speedup_geomean(s, (int)v, BEST_PEER, &used));
     fputs(",\"throughput_to_glibc\":", file);
     json_mean(s, (int)v, variant_of_kind(s, VARIANT_GLIBC), file);
     fputs(",\"throughput_of_hakmem_to_it\":", file);

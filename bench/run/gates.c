@@ -96,10 +96,15 @@ static struct gate_figure bench_figure(const struct comparison *s, int hakmem, c
         if (strcmp(all_rows[s->rows[row]].name, bench) != 0)
             continue;
         struct change change = change_of(s, row, hakmem, glibc, METRIC_NS_PER_OP);
-        figure.value = change.low;
-        if (isnan(change.low))
+        if (glibc < 0)
+            snprintf(figure.text, sizeof figure.text, "glibc is not in this run");
+        else if (s->interrupted)
+            snprintf(figure.text, sizeof figure.text, "interrupted");
+        else if (isnan(change.low))
             snprintf(figure.text, sizeof figure.text, "it failed, or has too few samples");
         else
+            figure.value = change.low;
+        if (!isnan(figure.value))
             snprintf(figure.text, sizeof figure.text, "%.3f [%.3f, %.3f]", change.ratio, change.low,
                      change.high);
     }
@@ -111,6 +116,8 @@ static struct gate_figure count_figure(const struct comparison *s, double count,
     struct gate_figure figure = {.value = count};
     if (!isnan(count))
         snprintf(figure.text, sizeof figure.text, "%.4g", count);
+    else if (s->interrupted)
+        snprintf(figure.text, sizeof figure.text, "interrupted");
     else if (!s->options.probes)
         snprintf(figure.text, sizeof figure.text, "nothing was counted in this run");
     else

@@ -29,20 +29,19 @@ static void file_line(const char *path, const char *key, char *value, size_t val
     fclose(file);
 }
 
-/* The tree's commit, with a mark if files differ from it; "" outside a repository. */
-static void commit_read(const struct comparison *s, char *commit, size_t commit_bytes)
+void commit_read(struct comparison *s)
 {
     static struct launch_result result;
     const char *const argv[] = {"git",     "-C", s->program_dir, "describe", "--always",
                                 "--dirty", NULL};
     struct launch launch = {.argv = argv, .timeout_s = 10};
     launch_run(&launch, &result);
-    commit[0] = '\0';
     if (result.ok)
-        snprintf(commit, commit_bytes, "%.*s", (int)strcspn(result.output, "\n"), result.output);
+        snprintf(s->commit, sizeof s->commit, "%.*s", (int)strcspn(result.output, "\n"),
+                 result.output);
 }
 
-void machine_describe(const struct comparison *s, struct machine *machine)
+void machine_describe(struct machine *machine)
 {
     struct utsname name;
     memset(machine, 0, sizeof *machine);
@@ -54,7 +53,6 @@ void machine_describe(const struct comparison *s, struct machine *machine)
     file_line("/proc/meminfo", "HugePages_Total", machine->hugepages, sizeof machine->hugepages);
     machine->cpus = sysconf(_SC_NPROCESSORS_ONLN);
     machine->build = HAK_BENCH_BUILD;
-    commit_read(s, machine->commit, sizeof machine->commit);
 }
 
 bool tree_file(const struct comparison *s, const char *name, char *path, size_t path_bytes)

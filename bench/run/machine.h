@@ -10,11 +10,14 @@
 struct comparison;
 
 struct machine {
-    char kernel[128], cpu[128], thp[64], hugepages[64], commit[64];
+    char kernel[128], cpu[128], thp[64], hugepages[64];
     long cpus;
     const char *build; /* compiler and its options */
 };
-void machine_describe(const struct comparison *s, struct machine *machine);
+void machine_describe(struct machine *machine);
+
+/* Once, before the runs: Ctrl-C ends what is started after it. */
+void commit_read(struct comparison *s);
 
 /* Finds a file beside this program or, a few levels up, in the source tree. */
 bool tree_file(const struct comparison *s, const char *name, char *path, size_t path_bytes);

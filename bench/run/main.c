@@ -22,11 +22,13 @@
 
 static const char usage[] =
     "usage: bench_runner [options] [-- PROGRAM [ARG...]]\n"
-    "  --rounds N            runs of each bench under each variant (7, 3 with --quick; --ab: 10,\n"
-    "                        and with --quick 6, or more if many benches need it for a verdict)\n"
+    "  --rounds N            runs of each bench under each variant (7, 3 with --quick; --health: "
+    "10;\n"
+    "                        --ab: 10, with --quick 6, or more if many benches need it for a "
+    "verdict)\n"
     "  --quick               shorter runs\n"
-    "  --only PATTERN        benches whose name contains or matches PATTERN; counts nothing and\n"
-    "                        times no single calls unless it is asked to\n"
+    "  --only PATTERN        benches whose name contains or matches PATTERN; counts nothing, and\n"
+    "                        times single calls only with --latency\n"
     "  --trace FILE          a program's calls, recorded by `hakmem record`, in place of the "
     "benches\n"
     "  --health              the profiles MIXED and C6_HEAVY, hakmem against glibc: with a gate "
@@ -38,7 +40,7 @@ static const char usage[] =
     "  --latency N           runs of each bench in which single calls are timed (0; --ab: 3, and\n"
     "                        with --quick 1)\n"
     "  --no-counts           no instructions and system calls\n"
-    "  --pin                 tie benches of one thread to one CPU\n"
+    "  --pin                 tie benches of one thread, or the program, to one CPU\n"
     "  --seed N              order of the runs, and of the bootstrap (42)\n"
     "  --timeout SECONDS     after which a run counts as hung (120)\n"
     "  --csv FILE, --json FILE, --html FILE\n"
@@ -323,6 +325,13 @@ static void rounds_choose(struct comparison *s)
 {
     struct options *options = &s->options;
     bool benches = options->only == NULL && options->trace == NULL && options->program == NULL;
+    bool timeable = false;
+    for (unsigned row = 0; row < s->row_count; row++)
+        timeable |= row_has_run(s, row, RUN_LATENCY);
+    if (options->latency_rounds > 0 && !timeable) {
+        fprintf(stderr, "bench_runner: --latency: no single calls can be timed here\n");
+        exit(1);
+    }
     if (options->latency_rounds < 0)
         options->latency_rounds = options->ab && benches ? options->quick ? 1 : 3 : 0;
     if (options->rounds != 0)
@@ -421,7 +430,8 @@ static bool files_write(const struct comparison *s)
     ok &= json_write(s, path);
     snprintf(path, sizeof path, "%s/report.html", options->out);
     ok &= page_write(s, path);
-    printf("\nwrote samples.csv, summary.json and report.html to %s\n", options->out);
+    if (ok)
+        printf("\nwrote samples.csv, summary.json and report.html to %s\n", options->out);
     return ok;
 }
 
@@ -440,9 +450,11 @@ int main(int argc, char **argv)
     unsetenv("BENCH_LATENCY"); /* of the caller: such runs are not to be compared */
     unsetenv("BENCH_VERIFY");
     unsetenv("BENCH_SECONDS");
+    commit_read(&comparison);
     launch_catch_interrupts();
     measure_all(&comparison);
     probes_run(&comparison);
+    comparison.interrupted |= launch_interrupted();
     cells_fill(&comparison);
     if (comparison.options.program == NULL && comparison.options.trace == NULL)
         targets_check(&comparison);

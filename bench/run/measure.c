@@ -159,7 +159,6 @@ struct command {
 static const char *const *command_of(const struct comparison *s, const struct sample *sample,
                                      struct command *command)
 {
-    static const char trace_rounds[] = "5";
     const struct row *row = &all_rows[s->rows[sample->row]];
     unsigned count = 0;
     if (s->options.program != NULL)
@@ -168,7 +167,7 @@ static const char *const *command_of(const struct comparison *s, const struct sa
     command->argv[count++] = command->program;
     if ((row->flags & ROW_TRACE) != 0) {
         command->argv[count++] = s->options.trace;
-        command->argv[count++] = trace_rounds;
+        command->argv[count++] = TRACE_ROUNDS;
     } else {
         snprintf(command->arguments, sizeof command->arguments, "%s",
                  row_arguments(row, is_short(s, sample)));
@@ -196,15 +195,36 @@ static void bench_run(const struct comparison *s, struct sample *sample)
     sample_fill(s, sample, &last_run);
 }
 
-/* Without strace there is nothing that could have failed. */
+/* The last time that this row took under this variant; the limit of a run if none is known. */
+static double wall_s_of(const struct comparison *s, const struct sample *sample)
+{
+    double wall_s = s->options.timeout_s;
+    for (unsigned i = 0; i < s->sample_count; i++)
+        if (s->samples[i].row == sample->row && s->samples[i].variant == sample->variant &&
+            !isnan(s->samples[i].value[METRIC_WALL_S]))
+            wall_s = s->samples[i].value[METRIC_WALL_S];
+    return wall_s;
+}
+
+/* Without strace there is nothing that could have failed. strace ends when the last process has
+ * that a program leaves running: it is given some time, and a program that needs more is not
+ * counted. */
 static void calls_run(const struct comparison *s, struct sample *sample)
 {
     static struct command command;
-    struct call_counts counts;
-    calls_count(s, s->variants[sample->variant].library, command_of(s, sample, &command), &counts);
+    struct call_counts counts = {NAN, NAN, ""};
+    const char *const *argv = command_of(s, sample, &command);
+    const char *library = s->variants[sample->variant].library;
+    double timeout_s = s->options.timeout_s;
+    bool program = s->options.program != NULL;
+    if (program)
+        timeout_s = fmin(timeout_s, 5 + 20 * wall_s_of(s, sample));
+    bool counted = calls_countable() && calls_count(library, argv, timeout_s, &counts);
+    sample->ok = counted || program || !calls_countable();
+    if (!sample->ok)
+        snprintf(sample->reason, sizeof sample->reason, "under strace: %.140s", counts.by_name);
     sample->value[METRIC_MEMORY_CALLS] = counts.memory;
     sample->value[METRIC_FUTEX_CALLS] = counts.futex;
-    sample->ok = true;
 }
 
 static void sample_run(const struct comparison *s, struct sample *sample)
@@ -230,13 +250,6 @@ static void progress_show(const struct comparison *s, const struct sample *next,
     fprintf(stderr, "\r\033[K%u/%u  round %u%s  %s  %s  %d:%02d left", plan->done + 1, plan->total,
             next->round + 1, words[next->run], all_rows[s->rows[next->row]].name,
             s->variants[next->variant].name, (int)left / 60, (int)left % 60);
-}
-
-/* Single calls are timed in the benches alone, where time means anything. */
-static bool row_has_run(const struct comparison *s, unsigned row, enum run_kind run)
-{
-    const unsigned without = ROW_MEMORY_ONLY | ROW_TRACE | ROW_PROGRAM;
-    return run != RUN_LATENCY || (all_rows[s->rows[row]].flags & without) == 0;
 }
 
 static void round_run(struct comparison *s, struct plan *plan, enum run_kind run, unsigned round)

@@ -105,7 +105,7 @@ bool page_write(const struct comparison *s, const char *path)
         fprintf(stderr, "bench_runner: %s: %s\n", path, strerror(errno));
         return false;
     }
-    machine_describe(s, &page.machine);
+    machine_describe(&page.machine);
     page.intervals = any_interval(&page);
     head_put(&page, s->options.ab ? "hakmem with and without a header" : "hakmem against others");
     introduction_put(&page);

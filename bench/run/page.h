@@ -44,6 +44,8 @@ void page_say_memory(const struct page *page, double ratio, const char *name);
 const char *variant_words(const struct variant *variant);
 const char *program_words(const struct row *row);
 
+/* Whether any bench is of that kind. */
+bool time_kind_occurs(const struct comparison *s, const struct time_kind *kind);
 const struct time_kind *row_time_kind(const struct comparison *s, unsigned row);
 enum metric row_time_metric(const struct comparison *s, unsigned row);
 const char *row_name(const struct page *page, unsigned row);

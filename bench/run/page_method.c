@@ -24,7 +24,7 @@ static void machine_say(const struct page *page)
     fact(page, "Linux", machine->kernel);
     fact(page, "Transparent huge pages (THP)", machine->thp);
     fact(page, "Reserved huge pages (hugetlb)", machine->hugepages);
-    fact(page, "Commit of the source", machine->commit);
+    fact(page, "Commit of the source", page->s->commit);
     fact(page, "Compiler and options", machine->build);
     snprintf(text, sizeof text, "%u%s%s", options->rounds,
              options->quick ? ", of quick (shorter) runs" : "",
@@ -33,8 +33,9 @@ static void machine_say(const struct page *page)
     snprintf(text, sizeof text, "%llu", (unsigned long long)options->seed);
     fact(page, "Seed of the order", text);
     fact(page, "Pinning",
-         options->pin ? "benches of one thread are tied to one CPU, all others run on any"
-                      : "none: the kernel chooses the CPUs");
+         options->pin
+             ? "benches of one thread, or the program, are tied to one CPU, all others run on any"
+             : "none: the kernel chooses the CPUs");
     page_put(page, "</dl>\n");
 }
 
@@ -54,15 +55,15 @@ static void order_say(const struct page *page)
              "or one free. Peak memory is the most that the process held at a time, huge pages "
              "and the bench's own tables included.");
     page_put(page, "</p>\n");
-    if (page->s->options.latency_rounds > 0) {
-        page_put(page, "<p>");
-        page_say(page,
-                 "Single calls were timed in short runs of their own, %d of each bench, and system "
-                 "calls "
-                 "counted in one more under strace: neither takes part in any other figure.",
+    page_put(page, "<p>");
+    if (page->s->options.latency_rounds > 0)
+        page_say(page, "Single calls were timed in short runs of their own, %d of each bench. ",
                  page->s->options.latency_rounds);
-        page_put(page, "</p>\n");
-    }
+    if (page->s->options.ab && page->s->options.calls)
+        page_say(page, "System calls of each bench were counted in one more short run, under "
+                       "strace. ");
+    page_say(page, "What was counted or timed apart takes part in no other figure.");
+    page_put(page, "</p>\n");
 }
 
 static void statistics_say(const struct page *page)
@@ -77,7 +78,7 @@ static void statistics_say(const struct page *page)
              "in which twice as fast and half as fast even out.");
     page_put(page, "</li>\n");
     if (!page->intervals) {
-        page_put(page, "<li>Intervals and tests were not computed for this run.</li>\n</ul>\n");
+        page_put(page, "<li>Intervals were not computed for this run.</li>\n</ul>\n");
         return;
     }
     page_put(page, "<li>");

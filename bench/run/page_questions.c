@@ -120,6 +120,8 @@ static void header_rows(const struct page *page, struct answer *answer)
 static void mean_rows(const struct page *page, int variant, int base, unsigned series)
 {
     for (unsigned i = 0; i < time_kind_count; i++) {
+        if (!time_kind_occurs(page->s, &time_kinds[i]))
+            continue;
         struct change_mean mean = change_mean_of(page->s, variant, base, time_kinds[i].metric);
         if (mean.benches < 2 || !mean_is_known(&mean))
             continue;
@@ -263,7 +265,7 @@ static const struct question against_glibc[] = {
      "glibc."},
     {METRIC_P999_NS, "How long may a single call take?", "latency-plot",
      "99.9th percentile of a call's time, each variant over glibc, by bench",
-     "p99.9 of a call / p99.9 of glibc", "Single calls were not timed in this run.",
+     "p99.9 of a call / p99.9 of glibc", "Single calls were not timed of both hakmem and glibc.",
      "One call in a thousand takes longer than a time (p99.9) that for hakmem is between",
      "that of glibc. Points to the left of the line at 1 are quicker than glibc."},
 };

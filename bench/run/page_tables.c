@@ -25,7 +25,8 @@ static double figure_time(const struct page *page, unsigned row, int variant)
 
 static double figure_peak_mb(const struct page *page, unsigned row, int variant)
 {
-    return cell_median(page->s, row, variant, METRIC_PEAK_KB) / 1024;
+    enum metric peak = row_metric(page->s, row, METRIC_PEAK_KB);
+    return cell_median(page->s, row, variant, peak) / 1024;
 }
 
 static double figure_after_mb(const struct page *page, unsigned row, int variant)
@@ -241,8 +242,9 @@ static void change_row(const struct page *page, unsigned row, int base, enum met
             return;
         }
     struct change change = change_of(s, row, page->hakmem, base, metric);
-    number_cell(page, cell_median(s, row, page->hakmem, metric) / scale, "%.2f");
-    number_cell(page, cell_median(s, row, base, metric) / scale, "%.2f");
+    enum metric measured = row_metric(s, row, metric);
+    number_cell(page, cell_median(s, row, page->hakmem, measured) / scale, "%.2f");
+    number_cell(page, cell_median(s, row, base, measured) / scale, "%.2f");
     number_cell(page, change.ratio, "%.3f");
     range_cell(page, change.low, change.high);
     chance_cell(page, change.p);
@@ -333,7 +335,7 @@ static void counts_table(const struct page *page)
                                           "futex calls",
                                           "memory calls"};
     if (!page->s->options.probes) {
-        page_put(page, "<p>Instructions and system calls were not counted in this run.</p>\n");
+        page_put(page, "<p>Instructions were not counted in this run.</p>\n");
         return;
     }
     table_open(page,
@@ -419,7 +421,7 @@ void page_tables(const struct page *page)
     if (page->s->options.ab && page->s->options.calls)
         grid_under(page, NULL, 5, 5);
     counts_table(page);
-    if (page->s->options.peers) {
+    if (page->s->options.peers && page->s->target_count > 0) {
         page_put(page, "<h3>Targets</h3>\n");
         targets_table(page);
     }

@@ -71,6 +71,8 @@ static void speed_say(const struct page *page, int base, const char *lead, const
         const struct time_kind *kind = &time_kinds[i];
         if (page->hakmem < 0 || base < 0)
             break;
+        if (!time_kind_occurs(page->s, kind))
+            continue;
         struct change_mean mean = change_mean_of(page->s, page->hakmem, base, kind->metric);
         if (!mean_is_known(&mean))
             continue;
@@ -233,14 +235,39 @@ static unsigned failures_say(const struct page *page)
     return items;
 }
 
+/* Figures that were asked for and that no tool gave. */
+static unsigned uncounted_say(const struct page *page)
+{
+    unsigned items = 0;
+    for (unsigned v = 0; v < page->s->variant_count; v++) {
+        const struct variant *variant = &page->s->variants[v];
+        bool lacks = page->s->options.probes && variant_runs(variant) &&
+                     isnan(page->s->probes[v].pair_instructions);
+        for (unsigned row = 0; page->s->options.ab && page->s->options.calls &&
+                               variant_runs(variant) && !lacks && row < page->s->row_count;
+             row++)
+            lacks = page->s->cells[row][v].failed == 0 &&
+                    isnan(page->s->cells[row][v].median[METRIC_MEMORY_CALLS]);
+        if (!lacks)
+            continue;
+        page_put(page, "<li>");
+        page_say(page, "Some counts of %s: valgrind or strace is missing, or failed.",
+                 variant->name);
+        page_put(page, "</li>\n");
+        items++;
+    }
+    return items;
+}
+
 static void missing_say(const struct page *page)
 {
     page_put(page, "<h3>What could not be measured</h3>\n<ul>\n");
     unsigned items = absent_say(page) + failures_say(page);
     if (!page->s->options.probes) {
-        page_put(page, "<li>Instructions and system calls were not counted in this run.</li>\n");
+        page_put(page, "<li>Instructions were not counted in this run.</li>\n");
         items++;
     }
+    items += uncounted_say(page);
     if (page->s->interrupted) {
         page_put(page, "<li>What was left when the run was interrupted.</li>\n");
         items++;

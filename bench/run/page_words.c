@@ -43,6 +43,7 @@ static const struct words variants[] = {
 };
 
 static const struct words programs[] = {
+    {"bench_replay", "The calls that a program made of its malloc, recorded and made again."},
     {"bench_random_mixed",
      "Small blocks of mixed sizes, 16 to 1040 bytes, on one thread; the number "
      "in the name is how many exist at a time."},
@@ -158,6 +159,14 @@ const struct time_kind *row_time_kind(const struct comparison *s, unsigned row)
         if ((all_rows[s->rows[row]].flags & time_kinds[i].flag) != 0)
             return &time_kinds[i];
     return &time_kinds[0];
+}
+
+bool time_kind_occurs(const struct comparison *s, const struct time_kind *kind)
+{
+    for (unsigned row = 0; row < s->row_count; row++)
+        if (row_is_timed(s, row) && row_time_kind(s, row) == kind)
+            return true;
+    return false;
 }
 
 enum metric row_time_metric(const struct comparison *s, unsigned row)

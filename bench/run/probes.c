@@ -62,8 +62,11 @@ static double hit_path_count(const struct comparison *s, const char *library, co
 
 static void hit_paths_count(const struct comparison *s, const char *library, struct probe *probe)
 {
+    char reason[REASON_BYTES] = "";
     probe->malloc_instructions = hit_path_count(s, library, "malloc", probe->reason);
-    probe->free_instructions = hit_path_count(s, library, "free", probe->reason);
+    probe->free_instructions = hit_path_count(s, library, "free", reason);
+    if (probe->reason[0] == '\0')
+        snprintf(probe->reason, sizeof probe->reason, "%s", reason);
 }
 
 /* ---- instructions a pair ---- */
@@ -128,7 +131,8 @@ static void system_calls_count(const struct comparison *s, const char *library, 
     char program[2 * PATH_MAX];
     snprintf(program, sizeof program, "%s/bench_mid_large_mt", s->program_dir);
     const char *const argv[] = {program, "8", "40000", "2048", "42", NULL};
-    calls_count(s, library, argv, &probe->calls);
+    if (!calls_count(library, argv, s->options.timeout_s, &probe->calls))
+        probe->calls.by_name[0] = '\0';
 }
 
 /* The counter stands behind the allocator in the list of preloaded libraries. */

@@ -57,6 +57,12 @@ const char *row_arguments(const struct row *row, bool quick)
     return quick && row->quick_arguments != NULL ? row->quick_arguments : row->arguments;
 }
 
+bool row_has_run(const struct comparison *s, unsigned row, enum run_kind run)
+{
+    const unsigned without = ROW_MEMORY_ONLY | ROW_TRACE | ROW_PROGRAM;
+    return run != RUN_LATENCY || (all_rows[s->rows[row]].flags & without) == 0;
+}
+
 /* Reports print names and arguments in one line. */
 static void controls_replace(char *text)
 {
@@ -69,7 +75,8 @@ unsigned trace_row_fill(const char *path)
 {
     const char *slash = strrchr(path, '/');
     snprintf(trace_name, sizeof trace_name, "%s", slash == NULL ? path : slash + 1);
-    snprintf(trace_path, sizeof trace_path, "%s", path);
+    snprintf(trace_path, sizeof trace_path, "%.*s %s", (int)sizeof trace_path - 8, path,
+             TRACE_ROUNDS);
     controls_replace(trace_name);
     return all_row_count;
 }

@@ -83,6 +83,7 @@ struct row {
 };
 extern const struct row all_rows[];
 extern const unsigned all_row_count; /* without the last two, which are the user's */
+#define TRACE_ROUNDS "5"             /* of a trace, in each run */
 const char *row_arguments(const struct row *row, bool quick);
 /* Each names its row and gives its index; argv ends with NULL. */
 unsigned trace_row_fill(const char *path);
@@ -123,7 +124,7 @@ struct cell {
 /* System calls of a program and all its threads and children. */
 struct call_counts {
     double memory, futex;
-    char by_name[REASON_BYTES]; /* those for memory */
+    char by_name[REASON_BYTES]; /* those for memory; or why nothing was counted */
 };
 
 /* Counted by other tools, one set a variant; NAN where the tool is missing. */
@@ -161,8 +162,12 @@ struct comparison {
     struct probe probes[MAX_VARIANTS];
     struct target targets[MAX_TARGETS];
     unsigned target_count;
+    char commit[64];  /* of the tree, with a mark if files differ from it; "": no repository */
     bool interrupted; /* Ctrl-C: what was measured so far is reported */
 };
+
+/* ---- rows.c: single calls are timed in the benches alone, where time means anything ---- */
+bool row_has_run(const struct comparison *s, unsigned row, enum run_kind run);
 
 /* ---- variants.c ---- */
 void variants_find(struct comparison *s);
@@ -182,8 +187,10 @@ bool variant_runs(const struct variant *variant);
 void measure_all(struct comparison *s);
 
 /* ---- calls.c ---- */
-/* Runs argv under strace; false, and nothing counted, where that does not work. */
-bool calls_count(const struct comparison *s, const char *library, const char *const *argv,
+/* Whether strace is there and may trace; asked once. */
+bool calls_countable(void);
+/* Runs argv under strace; false, nothing counted and a reason, if that fails. */
+bool calls_count(const char *library, const char *const *argv, double timeout_s,
                  struct call_counts *counts);
 
 /* ---- stats.c ---- */
@@ -195,7 +202,9 @@ unsigned cell_values(const struct comparison *s, unsigned row, unsigned variant,
 double cell_speedup(const struct comparison *s, unsigned row, int variant, int base);
 /* The packaged peer with the highest throughput or the least peak memory; -1: none measured. */
 int best_peer(const struct comparison *s, unsigned row, enum metric metric);
-/* Of throughputs against base; base -1: the best peer of each bench. Counts the rows used. */
+/* As the base of a comparison: the best packaged peer of each bench. */
+enum { BEST_PEER = -2 };
+/* Of throughputs against base, which may be BEST_PEER. Counts the rows used. */
 double speedup_geomean(const struct comparison *s, int variant, int base, unsigned *used);
 /* NAN if this cell has none. */
 double cell_median(const struct comparison *s, unsigned row, int variant, enum metric metric);

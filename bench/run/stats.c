@@ -96,7 +96,7 @@ double speedup_geomean(const struct comparison *s, int variant, int base, unsign
     double log_sum = 0;
     *used = 0;
     for (unsigned row = 0; row < s->row_count; row++) {
-        int against = base >= 0 ? base : best_peer(s, row, METRIC_NS_PER_OP);
+        int against = base == BEST_PEER ? best_peer(s, row, METRIC_NS_PER_OP) : base;
         double speedup = cell_speedup(s, row, variant, against);
         if (isnan(speedup))
             continue;

@@ -158,7 +158,7 @@ static void speedup_means_print(const struct comparison *s, FILE *out, int hakme
         if (variant_runs(&s->variants[v]))
             number_print(out, speedup_geomean(s, (int)v, variant_of_kind(s, VARIANT_GLIBC), &used),
                          "%.3f");
-    double against_peers = speedup_geomean(s, hakmem, -1, &used);
+    double against_peers = speedup_geomean(s, hakmem, BEST_PEER, &used);
     if (s->options.ab) {
         struct change_mean mean =
             change_mean_of(s, hakmem, variant_index(s, "hakmem-header"), METRIC_NS_PER_OP);
@@ -352,11 +352,10 @@ static void benches_print(const struct comparison *s, FILE *out)
 void table_print(const struct comparison *s, FILE *out)
 {
     struct machine machine;
-    machine_describe(s, &machine);
+    machine_describe(&machine);
     fprintf(out, "%s, %ld CPUs, Linux %s, THP %s, huge pages %s, commit %s\n", machine.cpu,
             machine.cpus, machine.kernel, machine.thp[0] ? machine.thp : "?",
-            machine.hugepages[0] ? machine.hugepages : "?",
-            machine.commit[0] ? machine.commit : "?");
+            machine.hugepages[0] ? machine.hugepages : "?", s->commit[0] ? s->commit : "?");
     fprintf(out, "%s\n", machine.build);
     fprintf(out, "%u rounds%s, order from seed %llu\n", s->options.rounds,
             s->options.quick ? " of quick runs" : "", (unsigned long long)s->options.seed);

@@ -58,14 +58,13 @@ static unsigned failures_add(const struct comparison *s, int hakmem, struct targ
     return failed;
 }
 
-/* base -1: the best packaged peer of each bench. */
 static void none_slower(struct comparison *s, int hakmem, int base, const char *what)
 {
     struct target *target = target_new(s, what, "none below 1.00");
     unsigned compared = 0;
     unsigned below = failures_add(s, hakmem, target);
     for (unsigned row = 0; row < s->row_count; row++) {
-        int against = base >= 0 ? base : best_peer(s, row, METRIC_NS_PER_OP);
+        int against = base == BEST_PEER ? best_peer(s, row, METRIC_NS_PER_OP) : base;
         double speedup = cell_speedup(s, row, hakmem, against);
         if (isnan(speedup))
             continue;
@@ -86,7 +85,7 @@ static void geomean_enough(struct comparison *s, int hakmem)
     struct target *target =
         target_new(s, "throughput, geometric mean against the best peer of each bench", ">= 1.10");
     unsigned used;
-    double mean = speedup_geomean(s, hakmem, -1, &used);
+    double mean = speedup_geomean(s, hakmem, BEST_PEER, &used);
     if (isnan(mean))
         return;
     text_add(target, "%.3f over %u benches", mean, used);
@@ -181,7 +180,7 @@ void targets_check(struct comparison *s)
 {
     int hakmem = variant_of_kind(s, VARIANT_HAKMEM);
     s->target_count = 0;
-    none_slower(s, hakmem, -1, "throughput against the best packaged peer, each bench");
+    none_slower(s, hakmem, BEST_PEER, "throughput against the best packaged peer, each bench");
     none_slower(s, hakmem, variant_of_kind(s, VARIANT_GLIBC),
                 "throughput against glibc, each bench");
     geomean_enough(s, hakmem);
