@@ -199,7 +199,7 @@ if [[ -x $HAKMEM_BUILD_DIR/bench_replay && -e $HAKMEM_BUILD_DIR/librecordmalloc.
     expect trace 0 '^my.trace +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+$' \
         run_ab --rounds 1 --trace "$work/with space/my.trace"
     head -c 100 "$work/with space/my.trace" >"$work/cut.trace"
-    expect trace_cut 2 '^failed: cut.trace on hakmem, 1 runs: exit status 2: ' \
+    expect trace_cut 2 '^failed: cut.trace on hakmem, 2 runs: exit status 2: ' \
         run_ab --rounds 1 --trace "$work/cut.trace"
 fi
 
