@@ -16,8 +16,8 @@
  * What is recorded is the first process and its first program. A forked child stops: all state
  * lies in memory that fork clears. LD_PRELOAD and HAKMEM_RECORD_FILE are taken out of the
  * environment at start, so that what it executes is not recorded. The end of the buffer is written
- * by a destructor, by _exit and before exec; calls after that are written one by one. A kill, or
- * execl and its kind, lose at most one chunk of 64 KiB.
+ * by a destructor, by quick_exit and _exit, and before exec; calls after that are written one by
+ * one. A kill, or execl and its kind, lose at most one chunk of 64 KiB.
  *
  * Not recorded: calls from a signal handler that interrupts a call of the family, calls that the
  * next malloc makes of itself, blocks that it made while this library was looking for it.
@@ -26,7 +26,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <malloc.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,44 +34,17 @@
 #include <unistd.h>
 
 #include "trace_arena.h"
+#include "trace_environment.h"
 #include "trace_live.h"
+#include "trace_lock.h"
+#include "trace_next.h"
+#include "trace_quiet.h"
 #include "trace_write.h"
-
-#define VARIABLE "HAKMEM_RECORD_FILE"
-
-enum { SPINS = 100 };
 
 /* Not declared by every libc. */
 void cfree(void *block);
 void free_sized(void *block, size_t bytes);
 void free_aligned_sized(void *block, size_t align, size_t bytes);
-
-/* ---- the next malloc ---- */
-
-#define NEXT_TABLE(X)                                                                              \
-    X(void *, malloc, (size_t))                                                                    \
-    X(void *, calloc, (size_t, size_t))                                                            \
-    X(void *, realloc, (void *, size_t))                                                           \
-    X(void, free, (void *))                                                                        \
-    X(int, posix_memalign, (void **, size_t, size_t))                                              \
-    X(void *, aligned_alloc, (size_t, size_t))                                                     \
-    X(void *, memalign, (size_t, size_t))                                                          \
-    X(void *, valloc, (size_t))                                                                    \
-    X(void *, pvalloc, (size_t))                                                                   \
-    X(void, free_sized, (void *, size_t))                                                          \
-    X(void, free_aligned_sized, (void *, size_t, size_t))                                          \
-    X(size_t, malloc_usable_size, (void *))                                                        \
-    X(void, _exit, (int))                                                                          \
-    X(int, execv, (const char *, char *const *))                                                   \
-    X(int, execve, (const char *, char *const *, char *const *))                                   \
-    X(int, execvp, (const char *, char *const *))                                                  \
-    X(int, execvpe, (const char *, char *const *, char *const *))                                  \
-    X(int, fexecve, (int, char *const *, char *const *))
-
-#define NEXT_MEMBER(result, name, arguments) result(*name) arguments;
-static struct {
-    NEXT_TABLE(NEXT_MEMBER)
-} next; /* [const after start] NULL: the next malloc has no such function */
 
 enum phase { PHASE_NEW, PHASE_STARTING, PHASE_READY };
 static _Atomic int phase; /* [any, atomic] */
@@ -101,19 +73,14 @@ static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
 
 static void recording_lock(void)
 {
-    unsigned spins = 0;
     self.holds = true;
     atomic_signal_fence(memory_order_seq_cst);
-    /* acquire: pairs with the release in recording_unlock; makes the books visible. */
-    while (atomic_exchange_explicit(&recording->locked, true, memory_order_acquire))
-        if (++spins % SPINS == 0)
-            sched_yield();
+    lock_take(&recording->locked);
 }
 
 static void recording_unlock(void)
 {
-    /* release: pairs with the acquire in recording_lock. */
-    atomic_store_explicit(&recording->locked, false, memory_order_release);
+    lock_give(&recording->locked);
     atomic_signal_fence(memory_order_seq_cst);
     self.holds = false;
 }
@@ -137,40 +104,8 @@ static void recording_stop(const char *what, int error)
     int length = snprintf(line, sizeof line, "hakmem record: %s %s: %s; the recording stops here\n",
                           what, recording->writer.path, strerrordesc_np(error));
     if (length > 0)
-        (void)syscall(SYS_write, STDERR_FILENO, line, (size_t)length);
+        (void)quiet_write(STDERR_FILENO, line, (size_t)length);
     recording_end();
-}
-
-/* ---- the environment ---- */
-
-/* By hand: setenv allocates, and bash has functions of these names that see its own variables. */
-static char **environment_find(const char *name)
-{
-    size_t length = strlen(name);
-    char **variable = environ;
-    while (variable != NULL && *variable != NULL &&
-           (strncmp(*variable, name, length) != 0 || (*variable)[length] != '='))
-        variable++;
-    return variable == NULL || *variable == NULL ? NULL : variable;
-}
-
-static void environment_remove(char **variable)
-{
-    for (; variable != NULL && *variable != NULL; variable++)
-        *variable = variable[1];
-}
-
-/* This library is the first of the list. */
-static void environment_restore(void)
-{
-    char **preload = environment_find("LD_PRELOAD");
-    char *list = preload == NULL ? NULL : *preload + sizeof "LD_PRELOAD";
-    char *rest = list == NULL ? NULL : list + strcspn(list, ": ");
-    if (rest != NULL && *rest != '\0')
-        memmove(list, rest + 1, strlen(rest));
-    else
-        environment_remove(preload);
-    environment_remove(environment_find(VARIABLE));
 }
 
 /* ---- events [lock] ---- */
@@ -178,10 +113,10 @@ static void environment_restore(void)
 /* Without the variable nothing is recorded and nothing said: somebody preloaded this by hand. */
 static bool file_open(void)
 {
-    char **variable = environment_find(VARIABLE);
-    if (variable == NULL)
+    const char *file = environment_file();
+    if (file == NULL)
         recording_end();
-    else if (!writer_open(&recording->writer, *variable + sizeof VARIABLE))
+    else if (!writer_open(&recording->writer, file))
         recording_stop("cannot write", errno);
     return recording_is_on();
 }
@@ -291,12 +226,6 @@ static void note_resized(enum trace_kind kind, uint32_t slot, const void *block,
 
 /* ---- start and end ---- */
 
-static void next_find(void)
-{
-#define NEXT_FIND(result, name, arguments) *(void **)&next.name = dlsym(RTLD_NEXT, #name);
-    NEXT_TABLE(NEXT_FIND)
-}
-
 /* Memory that is zero in a forked child; without it nothing is recorded. */
 static void recording_begin(void)
 {
@@ -307,7 +236,7 @@ static void recording_begin(void)
     if (madvise(memory, sizeof *memory, MADV_WIPEONFORK) != 0) {
         static const char line[] = "hakmem record: this kernel has no MADV_WIPEONFORK "
                                    "(Linux 4.14); nothing is recorded\n";
-        (void)syscall(SYS_write, STDERR_FILENO, line, sizeof line - 1);
+        (void)quiet_write(STDERR_FILENO, line, sizeof line - 1);
         munmap(memory, sizeof *memory);
         return;
     }
@@ -321,12 +250,14 @@ static void start(void)
 {
     int expected = PHASE_NEW;
     int error = errno;
+    unsigned steps = 0;
     /* acquire: as below. */
     if (!atomic_compare_exchange_strong_explicit(&phase, &expected, PHASE_STARTING,
                                                  memory_order_acquire, memory_order_acquire)) {
         /* acquire: pairs with the release below; makes next and recording visible. */
         while (atomic_load_explicit(&phase, memory_order_acquire) != PHASE_READY)
-            sched_yield();
+            lock_step(&steps);
+        errno = error;
         return;
     }
     self.inside = true;
@@ -357,32 +288,18 @@ static void call_end(void)
     self.inside = false;
 }
 
-__attribute__((constructor)) static void record_enter(void)
-{
-    if (!call_begin())
-        return;
-    recording_lock();
-    if (!recording->writer.opened)
-        (void)file_open();
-    recording_unlock();
-    if (recording_is_on())
-        environment_restore();
-    call_end();
-}
-
 /*
- * `end`: writes what is packed and an end chunk; each event from here on is written at once. A
- * signal handler may come here while its own thread holds the lock, and then leaves without.
+ * Writes what is packed and an end chunk; each event from here on is written at once. A signal
+ * handler may come here while its own thread holds the lock, and then leaves without.
  */
-static void record_flush(bool end)
+static void record_close(void)
 {
     int error = errno;
     bool first = call_begin();
     if (recording_is_on() && recording->process == getpid() && !self.holds) {
         recording_lock();
-        if (end && !recording->writer.closed)
+        if (recording->writer.closed++ == 0)
             chunk_write(true);
-        recording->writer.closed = end;
         recording_unlock();
     }
     if (first)
@@ -390,14 +307,42 @@ static void record_flush(bool end)
     errno = error;
 }
 
+/* Takes one record_close back, if the program goes on after all. */
+static void record_reopen(void)
+{
+    int error = errno;
+    if (recording_is_on() && recording->process == getpid() && !self.holds) {
+        recording_lock();
+        recording->writer.closed--;
+        recording_unlock();
+    }
+    errno = error;
+}
+
 __attribute__((destructor)) static void record_leave(void)
 {
-    record_flush(true);
+    record_close();
+}
+
+/* The environment is restored whether or not there is anything to record into. */
+__attribute__((constructor)) static void record_enter(void)
+{
+    bool first = call_begin();
+    if (recording_is_on()) {
+        recording_lock();
+        if (!recording->writer.opened)
+            (void)file_open();
+        recording_unlock();
+        (void)at_quick_exit(record_leave); /* registered first: it runs last */
+    }
+    environment_restore();
+    if (first)
+        call_end();
 }
 
 void _exit(int status)
 {
-    record_flush(true);
+    record_close();
     if (next._exit != NULL)
         next._exit(status);
     for (;;)
@@ -413,9 +358,9 @@ void _Exit(int status)
 #define EXEC(name, parameters, arguments)                                                          \
     int name parameters                                                                            \
     {                                                                                              \
-        record_flush(true);                                                                        \
+        record_close();                                                                            \
         int result = next.name arguments;                                                          \
-        record_flush(false);                                                                       \
+        record_reopen();                                                                           \
         return result;                                                                             \
     }
 
@@ -425,6 +370,9 @@ EXEC(execve, (const char *path, char *const arguments[], char *const variables[]
 EXEC(execvp, (const char *file, char *const arguments[]), (file, arguments))
 EXEC(execvpe, (const char *file, char *const arguments[], char *const variables[]),
      (file, arguments, variables))
+EXEC(execveat,
+     (int fd, const char *path, char *const arguments[], char *const variables[], int flags),
+     (fd, path, arguments, variables, flags))
 EXEC(fexecve, (int fd, char *const arguments[], char *const variables[]),
      (fd, arguments, variables))
 

@@ -28,9 +28,11 @@ static inline size_t arena_size(const void *block)
     return *(const size_t *)(const void *)((const unsigned char *)block - ARENA_ALIGN);
 }
 
+/* A block ends before the arena does: one of no bytes would not lie in it else. */
 static inline void *arena_take(size_t bytes)
 {
-    if (bytes > ARENA_BYTES - 2 * ARENA_ALIGN - arena_used_bytes) {
+    size_t room_bytes = ARENA_BYTES - arena_used_bytes;
+    if (room_bytes < 2 * ARENA_ALIGN || bytes > room_bytes - 2 * ARENA_ALIGN) {
         errno = ENOMEM;
         return NULL;
     }

@@ -21,13 +21,15 @@
 #include <unistd.h>
 
 #include "trace.h"
+#include "trace_quiet.h"
 
 enum { WRITER_HIGH_FD = 1009 };
 
 /* head.events == 0: nothing is packed; payload_used <= TRACE_PAYLOAD_BYTES */
 struct trace_writer {
     bool opened;
-    bool closed; /* an end chunk stands in the file: each further event is written at once */
+    unsigned closed; /* ends and execs that are under way; not 0: an end chunk stands in the file,
+                        and each further event is written at once */
     int fd;
     dev_t device; /* which file it is */
     ino_t inode;
@@ -67,7 +69,7 @@ static inline bool writer_write(const struct trace_writer *writer, const void *d
 {
     const unsigned char *from = data;
     while (bytes > 0) {
-        long written = syscall(SYS_write, writer->fd, from, bytes);
+        long written = quiet_write(writer->fd, from, bytes);
         if (written < 0 && errno != EINTR)
             return false;
         from += written < 0 ? 0 : written;

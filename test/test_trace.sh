@@ -86,6 +86,9 @@ threads=21 known joined 0 joined
 [[ $(totals marked <dump) == "$(<said)" ]] ||
     fail "joined: the program said $(<said), its replay did $(totals marked <dump)"
 known leaves 5 leave
+known 'leaves quickly' 5 quick
+known 'an exec by descriptor' 0 exec
+known 'calls after the end' 0 late
 LD_PRELOAD=$HAKMEM_LIB known 'on the library' 0 0
 
 # --- killed: what stands in the file is a whole history, and is used when asked for
@@ -163,6 +166,27 @@ status=0
 [[ $status == 6 && $(<said) == 'operations '* ]] || fail "a full disk: status $status"
 [[ $(wc -l <errors) == 1 && $(<errors) == 'hakmem record: cannot write /dev/full: No space left'* ]] ||
     fail "a full disk: $(<errors)"
+# What it starts is not recorded either.
+status=0
+"$hakmem" record -o /dev/full -- sh -c 'env | grep -E "LD_PRELOAD|HAKMEM_RECORD"; exit 3' >said 2>errors ||
+    status=$?
+[[ $status == 3 && ! -s said && $(wc -l <errors) == 1 ]] ||
+    fail "a full disk and a child: status $status: $(<said) $(<errors)"
+# Neither a limit for files nor a pipe that nobody reads kills the program.
+status=0
+(ulimit -f 1 && exec "$hakmem" record -o limited.trace -- "$load" 6) >said 2>errors || status=$?
+[[ $status == 6 && $(<said) == 'operations '* && $(wc -l <errors) == 1 &&
+    $(<errors) == *': File too large; the recording stops here' ]] ||
+    fail "a limit for files: status $status: $(<errors)"
+mkfifo pipe
+head -c 16 pipe >/dev/null &
+status=0
+timeout 20 env LD_PRELOAD="$HAKMEM_BUILD_DIR/librecordmalloc.so" HAKMEM_RECORD_FILE="$work/pipe" \
+    "$load" 6 >said 2>errors || status=$?
+wait
+[[ $status == 6 && $(<said) == 'operations '* && $(wc -l <errors) == 1 &&
+    $(<errors) == *': Broken pipe; the recording stops here' ]] ||
+    fail "a pipe that nobody reads: status $status: $(<errors)"
 
 ((failures == 0)) || exit 1
 echo "all cases as expected"

@@ -6,7 +6,10 @@
  */
 #include "support.h"
 
+#include "bench/trace_arena.h"
 #include "bench/trace_live.h"
+#include "bench/trace_lock.h"
+#include "bench/trace_quiet.h"
 #include "bench/trace_read.h"
 #include "bench/trace_write.h"
 
@@ -83,6 +86,143 @@ static void live__random_puts_and_takes__agree_with_a_shadow(void **state)
     assert_true(table.cells > LIVE_FIRST_CELLS);
     for (size_t key = 0; key < KEYS; key++)
         assert_int_equal(live_take(&table, 0x7f0000000010 + key * 16), shadow[key] - 1);
+}
+
+/* ---- what the recorder stands on ---- */
+
+static void fill_arena(size_t used_bytes)
+{
+    const unsigned char *end = arena + used_bytes;
+    volatile size_t most = SIZE_MAX; /* the compiler complains of what it sees through */
+    arena_used_bytes = used_bytes;
+    assert_null(arena_take(most));
+    assert_null(arena_take(most >> 1));
+    for (size_t bytes = ARENA_BYTES / 4; bytes > 0; bytes /= 2) {
+        const unsigned char *block;
+        while ((block = arena_take(bytes - 1)) != NULL) {
+            assert_true(block >= end && arena_holds(block));
+            assert_int_equal(arena_size(block), bytes - 1);
+            end = block + bytes - 1;
+            assert_true(end <= arena + ARENA_BYTES);
+        }
+        assert_int_equal(errno, ENOMEM);
+    }
+    assert_true(end + 4 * ARENA_ALIGN > arena + ARENA_BYTES);
+    assert_null(arena_take(most));
+    assert_null(arena_take(most - 4 * ARENA_ALIGN));
+}
+
+/* Most blocks take an even number of steps, so what is left in the end is tried both ways. */
+static void arena__filled__gives_no_block_beyond_its_end(void **state)
+{
+    (void)state;
+    fill_arena(0);
+    fill_arena(ARENA_ALIGN);
+}
+
+struct waiter {
+    _Atomic bool lock;
+    _Atomic pid_t thread; /* [the waiter] 0: not there yet */
+};
+
+static void *wait_for_lock(void *argument)
+{
+    struct waiter *waiter = argument;
+    /* relaxed: only a number. */
+    atomic_store_explicit(&waiter->thread, (pid_t)syscall(SYS_gettid), memory_order_relaxed);
+    lock_take(&waiter->lock);
+    lock_give(&waiter->lock);
+    return NULL;
+}
+
+/* One that only yields keeps a processor from those below its priority. */
+static void lock__waited_for_long__the_waiter_sleeps(void **state)
+{
+    (void)state;
+    struct waiter waiter = {.thread = 0};
+    pthread_t id;
+    char path[64], status[64] = "";
+    bool asleep = false;
+    lock_take(&waiter.lock);
+    assert_int_equal(pthread_create(&id, NULL, wait_for_lock, &waiter), 0);
+    for (unsigned i = 0; i < 10000 && !asleep; i++) {
+        /* relaxed: as above. */
+        pid_t thread = atomic_load_explicit(&waiter.thread, memory_order_relaxed);
+        snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+        int fd = thread == 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t length = fd < 0 ? -1 : read(fd, status, sizeof status - 1);
+        if (fd >= 0)
+            close(fd);
+        status[length > 0 ? length : 0] = '\0';
+        asleep = strstr(status, ") S ") != NULL;
+        usleep(500);
+    }
+    lock_give(&waiter.lock);
+    assert_int_equal(pthread_join(id, NULL), 0);
+    assert_true(asleep);
+}
+
+static bool is_pending(int number)
+{
+    sigset_t pending;
+    sigemptyset(&pending);
+    assert_int_equal(sigpending(&pending), 0);
+    return sigismember(&pending, number) == 1;
+}
+
+/* The write fails; whatever waits before and after it is the same. */
+static void fail_to_write(int fd, int error, int number, bool waits)
+{
+    sigset_t mask;
+    errno = 0;
+    assert_int_equal(quiet_write(fd, "12", 2), -1);
+    assert_int_equal(errno, error);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
+    assert_int_equal(sigismember(&mask, number), waits);
+    assert_int_equal(is_pending(number), waits);
+}
+
+static void fail_to_write_twice(int fd, int error, int number)
+{
+    sigset_t set, mask;
+    int got = 0;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    fail_to_write(fd, error, number, false);
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, &mask), 0);
+    assert_int_equal(pthread_kill(pthread_self(), number), 0);
+    fail_to_write(fd, error, number, true);
+    assert_int_equal(sigwait(&set, &got), 0);
+    assert_int_equal(got, number);
+    assert_int_equal(pthread_sigmask(SIG_SETMASK, &mask, NULL), 0);
+}
+
+static void quiet_write__pipe_without_reader__leaves_no_signal(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(quiet_write(ends[1], "12", 2), 2);
+    close(ends[0]);
+    fail_to_write_twice(ends[1], EPIPE, SIGPIPE);
+    close(ends[1]);
+}
+
+static void quiet_write__file_at_its_limit__leaves_no_signal(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test_trace_format.XXXXXX";
+    struct rlimit before, none;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    unlink(path);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    fail_to_write_twice(fd, EFBIG, SIGXFSZ);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    close(fd);
 }
 
 /* ---- writer and reader ---- */
@@ -252,6 +392,10 @@ int main(void)
         cmocka_unit_test(varint__any_value__comes_back),
         cmocka_unit_test(varint__above_64_bits__is_refused),
         cmocka_unit_test(live__random_puts_and_takes__agree_with_a_shadow),
+        cmocka_unit_test(arena__filled__gives_no_block_beyond_its_end),
+        cmocka_unit_test(lock__waited_for_long__the_waiter_sleeps),
+        cmocka_unit_test(quiet_write__pipe_without_reader__leaves_no_signal),
+        cmocka_unit_test(quiet_write__file_at_its_limit__leaves_no_signal),
         cmocka_unit_test(trace__written__is_read_back),
         cmocka_unit_test(trace__blocks_resized_and_freed__bytes_are_kept),
         cmocka_unit_test(trace__chunk_missing__is_refused),

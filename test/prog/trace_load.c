@@ -9,6 +9,9 @@
  *
  *   trace_load kill     SIGKILL in place of the end
  *   trace_load leave    _exit in place of it
+ *   trace_load quick    quick_exit in place of it
+ *   trace_load exec     execveat of a program that ends with 0, in place of it
+ *   trace_load late     calls after the destructors, and an exec that fails between them
  *   trace_load joined   in place of all that: threads one after the other, each with a peak
  *   trace_load close    closes every descriptor first, and gives the high ones to a file `taken`
  */
@@ -167,6 +170,42 @@ static void descriptors_take(void)
             _exit(95);
 }
 
+/* stdio ends after all destructors: what it calls then is the program's last. */
+static ssize_t allocate_late(void *cookie, const char *text, size_t bytes)
+{
+    char *none[] = {NULL};
+    (void)cookie;
+    (void)text;
+    drop(count(malloc(marked(0))));
+    (void)execv("./no-such", none);
+    drop(count(malloc(marked(1))));
+    return (ssize_t)bytes;
+}
+
+static void late_prepare(void)
+{
+    static char buffer[64];
+    FILE *stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = allocate_late});
+    if (stream == NULL || setvbuf(stream, buffer, _IOFBF, sizeof buffer) != 0 ||
+        fputc('.', stream) == EOF)
+        _exit(93);
+    /* relaxed: the calls to come, so that what is printed is what will have been done. */
+    atomic_fetch_add_explicit(&operations, 4, memory_order_relaxed);
+}
+
+static void leave(const char *end)
+{
+    char *program[] = {"true", NULL};
+    if (strcmp(end, "kill") == 0)
+        raise(SIGKILL);
+    if (strcmp(end, "leave") == 0)
+        _exit(5);
+    if (strcmp(end, "quick") == 0)
+        quick_exit(5);
+    if (strcmp(end, "exec") == 0 && execveat(AT_FDCWD, "/bin/true", program, environ, 0) != 0)
+        _exit(92);
+}
+
 int main(int argc, char **argv)
 {
     const char *end = argc > 1 ? argv[1] : "0";
@@ -175,14 +214,13 @@ int main(int argc, char **argv)
         descriptors_take();
     if (!joined)
         threads_together();
+    if (strcmp(end, "late") == 0)
+        late_prepare();
     uint64_t peak_bytes = joined ? peaks_joined() : peak_alone();
     /* relaxed: as above. */
     dprintf(STDOUT_FILENO, "operations %llu peak_bytes %llu\n",
             (unsigned long long)atomic_load_explicit(&operations, memory_order_relaxed),
             (unsigned long long)peak_bytes);
-    if (strcmp(end, "kill") == 0)
-        raise(SIGKILL);
-    if (strcmp(end, "leave") == 0)
-        _exit(5);
+    leave(end);
     return atoi(end);
 }
