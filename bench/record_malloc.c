@@ -20,7 +20,9 @@
  * one. A kill, or execl and its kind, lose at most one chunk of 64 KiB.
  *
  * Not recorded: calls from a signal handler that interrupts a call of the family, calls that the
- * next malloc makes of itself, blocks that it made while this library was looking for it.
+ * next malloc makes of itself, blocks that it made while this library was looking for it. Of C++,
+ * the two operators are recorded that all others of libstdc++ come down to. An allocator with
+ * others of its own takes and frees blocks by them unseen: record C++ on libc or on libhakmem.so.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -45,6 +47,10 @@
 void cfree(void *block);
 void free_sized(void *block, size_t bytes);
 void free_aligned_sized(void *block, size_t align, size_t bytes);
+
+/* C++: operator new(std::size_t) and operator delete(void *). */
+void *_Znwm(size_t bytes);
+void _ZdlPv(void *block);
 
 enum phase { PHASE_NEW, PHASE_STARTING, PHASE_READY };
 static _Atomic int phase; /* [any, atomic] */
@@ -520,4 +526,47 @@ size_t malloc_usable_size(void *block)
     if (next.malloc_usable_size == NULL)
         start();
     return next.malloc_usable_size == NULL ? 0 : next.malloc_usable_size(block);
+}
+
+/* ---- C++ ---- */
+
+/* libc's operator has called our malloc, libhakmem.so's has not. */
+static bool block_is_noted(const void *block)
+{
+    bool noted = false;
+    recording_lock();
+    if (recording_is_on() && recording->live.cells != 0)
+        noted = live_find(&recording->live, (uintptr_t)block)->address != 0;
+    recording_unlock();
+    return noted;
+}
+
+/* The next operator calls the new-handler and tries again, or throws. */
+static void *new_without_memory(size_t bytes)
+{
+    static const char line[] = "hakmem record: operator new without memory and without libstdc++\n";
+    void *(*next_new)(size_t);
+    *(void **)&next_new = dlsym(RTLD_NEXT, "_Znwm");
+    if (next_new == NULL) {
+        (void)quiet_write(STDERR_FILENO, line, sizeof line - 1);
+        abort();
+    }
+    void *block = next_new(bytes);
+    if (call_begin()) {
+        if (!block_is_noted(block))
+            note_new(TRACE_MALLOC, block, bytes, 0);
+        call_end();
+    }
+    return block;
+}
+
+void *_Znwm(size_t bytes)
+{
+    void *block = malloc(bytes == 0 ? 1 : bytes); /* as libstdc++ does: never NULL for no bytes */
+    return block != NULL ? block : new_without_memory(bytes);
+}
+
+void _ZdlPv(void *block)
+{
+    free(block);
 }

@@ -91,6 +91,26 @@ known 'an exec by descriptor' 0 exec
 known 'calls after the end' 0 late
 LD_PRELOAD=$HAKMEM_LIB known 'on the library' 0 0
 
+# --- operators of C++: the same calls on libc and on a library that has some of them itself
+: "${CXX:=c++}"
+if command -v "$CXX" >/dev/null; then
+    $CXX -std=c++17 -O1 -fno-builtin -o new_load "$HAKMEM_SOURCE_DIR/test/prog/new_load.cpp"
+    for on in '' "$HAKMEM_LIB"; do
+        LD_PRELOAD=$on "$hakmem" record -o new.trace -- ./new_load ||
+            fail "C++ on ${on:-libc}: status $?"
+        "$replay" --dump new.trace >dump
+        # Those that align have their sizes rounded up by libstdc++.
+        { calls <dump && awk '$6 == 1024 { print $3, $5 }' dump | sort | uniq -c; } \
+            >"new${on:+_library}.calls"
+    done
+    [[ $(awk '{ sum += $1 } END { print sum }' new.calls) == 14004 ]] ||
+        fail "C++: not 6002 blocks and their frees, and 2000 aligned: $(<new.calls)"
+    cmp -s new.calls new_library.calls ||
+        fail "C++: other calls on the library: $(diff new.calls new_library.calls | head -n 20)"
+else
+    echo "test_trace: no C++ compiler, so no C++ program was recorded" >&2
+fi
+
 # --- killed: what stands in the file is a whole history, and is used when asked for
 known killed 137 kill 2
 expect 'killed, whole' 2 'known.trace: byte [0-9]+: the file has no end' "$replay" known.trace
