@@ -12,7 +12,8 @@ cd "$work"
 hakmem=$HAKMEM_BIN
 replay=$HAKMEM_BUILD_DIR/bench_replay
 load=$HAKMEM_BUILD_DIR/test/trace_load
-for file in "$hakmem" "$replay" "$load" "$HAKMEM_BUILD_DIR/librecordmalloc.so"; do
+pairs=$HAKMEM_BUILD_DIR/bench_random_mixed
+for file in "$hakmem" "$replay" "$load" "$pairs" "$HAKMEM_BUILD_DIR/librecordmalloc.so"; do
     [[ -e $file ]] || { echo "$file is not built" >&2; exit 1; }
 done
 failures=0
@@ -70,9 +71,38 @@ known() {
 # calls: what a dump says of marked blocks, whoever did it and when.
 calls() { awk '!/^#/ && $5 % 1024 == 333 { print $3, $5, $6 }' | sort | uniq -c; }
 
+# table_kb: how large a replay's table is for a dump: 16 bytes an event, a wait where a thread begins
+# or has ended, and a slot. A thread takes new slots by fours if it has freed none.
+table_kb() {
+    awk '
+        /^#/ { next }
+        { waits += !($2 in last); thread[++events] = $2; last[$2] = events; mine = $2 % 256 }
+        $3 == "free" { freed[mine]++ }
+        $3 != "free" && $3 != "realloc" && freed[mine]-- < 1 { freed[mine] = 0; slots[mine]++ }
+        END {
+            begun[thread[1]]
+            for (i = 2; i <= events; i++) {
+                waits += thread[i] in begun && last[thread[i - 1]] == i - 1
+                begun[thread[i]]
+            }
+            for (i in slots)
+                lines += int((slots[i] + 3) / 4)
+            print int((events + waits + 4 * lines) * 16 / 1024)
+        }'
+}
+
+# counted DUMP REPORT: the third line of a replay gives the size of its table.
+counted() {
+    local wanted
+    wanted=$(table_kb <"$1")
+    grep -q "; table: $wanted KiB; " "$2" || fail "a table of $wanted KiB: $(tail -n 1 "$2")"
+}
+
 # --- a load whose calls are known: on libc, on the library behind the recorder, left by _exit
 known an_exit 7 7
 replays known known.trace
+"$replay" known.trace >report
+counted dump report
 # A replay makes the recorded calls, each once a round: its own recording says so.
 calls <dump >wanted
 "$hakmem" record -o again.trace -- "$replay" known.trace >/dev/null
@@ -85,11 +115,43 @@ threads=21 known joined 0 joined
 "$replay" --dump again.trace >dump
 [[ $(totals marked <dump) == "$(<said)" ]] ||
     fail "joined: the program said $(<said), its replay did $(totals marked <dump)"
+# They wait for their begin and end without a look at the clock: asleep, each once or twice.
+"$replay" --dump known.trace >dump
+"$replay" known.trace >report
+counted dump report
+sleeps=$(sed -nE 's/.*; waits: ([0-9]+) sleeps, [0-9]+ wakes$/\1/p' report)
+[[ $sleeps && $sleeps -ge 20 && $sleeps -le 100 ]] || fail "joined: $(tail -n 1 report)"
+strace=
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+    strace=yes
+    strace -f -o naps -e trace=nanosleep,clock_nanosleep "$replay" known.trace >/dev/null
+    # The main thread asks every 100 us whether the last one has ended.
+    [[ $(awk '/nanosleep\(/ { print $1 }' naps | sort -u | wc -l) -le 1 ]] ||
+        fail "joined: threads nap: $(grep -c nanosleep naps) times"
+else
+    echo "test_trace: no strace, so naps were not looked for" >&2
+fi
 known leaves 5 leave
 known 'leaves quickly' 5 quick
 known 'an exec by descriptor' 0 exec
 known 'calls after the end' 0 late
 LD_PRELOAD=$HAKMEM_LIB known 'on the library' 0 0
+
+# --- peak memory is that of the replay: loading maps the trace, which is larger than these blocks
+"$hakmem" record -o pairs.trace -- "$pairs" 500000 100 42 >/dev/null
+"$replay" --dump pairs.trace >dump
+"$replay" pairs.trace >report
+counted dump report
+peak_kb=$(sed -nE 's/.*"peak_rss_kb":([0-9]+).*/\1/p' report)
+after_kb=$(sed -nE 's/.*"after_rss_kb":([0-9]+).*/\1/p' report)
+trace_kb=$(($(stat -c %s pairs.trace) / 1024))
+if grep -q 'peak memory' report; then
+    echo "test_trace: this kernel does not count peak memory anew" >&2
+elif ((trace_kb < 1000 || peak_kb - after_kb > trace_kb / 4)); then
+    fail "pairs: peak $peak_kb KiB, after it $after_kb KiB, trace $trace_kb KiB"
+fi
+[[ ! $strace ]] || expect 'no new count' 0 ' wakes; peak memory is at least that of loading' \
+    strace -o /dev/null -P /proc/self/clear_refs -e inject=openat:error=EACCES "$replay" pairs.trace
 
 # --- operators of C++: the same calls on libc and on a library that has some of them itself
 : "${CXX:=c++}"
