@@ -22,11 +22,17 @@ struct line {
     size_t bytes;
 };
 
-static void line_add(struct line *line, const char *text)
+/* At most so much of a text. */
+static void line_add_part(struct line *line, const char *text, size_t bytes)
 {
-    size_t bytes = hak_min(strlen(text), sizeof line->text - line->bytes);
+    bytes = hak_min(bytes, sizeof line->text - line->bytes);
     memcpy(line->text + line->bytes, text, bytes);
     line->bytes += bytes;
+}
+
+static void line_add(struct line *line, const char *text)
+{
+    line_add_part(line, text, strlen(text));
 }
 
 static void line_add_number(struct line *line, uint64_t number)
@@ -41,15 +47,26 @@ static void line_add_number(struct line *line, uint64_t number)
     line_add(line, at);
 }
 
-static void complain(const struct option *option, const char *name, const char *text)
+/* "hakmem: NAME=TEXT" */
+static struct line line_begin(const char *name, const char *text)
 {
     struct line line = {.bytes = 0};
     line_add(&line, "hakmem: ");
     line_add(&line, name);
     line_add(&line, "=");
-    size_t room = hak_min(strlen(text), 100);
-    memcpy(line.text + line.bytes, text, room);
-    line.bytes += room;
+    line_add_part(&line, text, hak_min(strlen(text), 100));
+    return line;
+}
+
+static void line_write(struct line *line)
+{
+    line_add(line, "\n");
+    hak_os_write_error(line->text, line->bytes);
+}
+
+static void complain(const struct option *option, const char *name, const char *text)
+{
+    struct line line = line_begin(name, text);
     line_add(&line, " is out of range ");
     line_add_number(&line, option->minimum);
     line_add(&line, "..");
@@ -60,8 +77,7 @@ static void complain(const struct option *option, const char *name, const char *
     } else {
         line_add_number(&line, option->otherwise);
     }
-    line_add(&line, "\n");
-    hak_os_write_error(line.text, line.bytes);
+    line_write(&line);
 }
 
 /* Decimal digits and nothing else; false on anything else or more than 18 digits. */
@@ -96,6 +112,51 @@ static void option_read(const struct option *option)
     }
 }
 
+struct word_option {
+    uint64_t *value;
+    const char *name;
+    uint64_t otherwise;
+    const char *words; /* with | between them */
+};
+
+/* The number of a word among those of a list; false if it is none. */
+static bool word_find(const char *words, const char *word, uint64_t *number)
+{
+    size_t bytes = strlen(word);
+    for (*number = 0; words != NULL; (*number)++) {
+        size_t length = strcspn(words, "|");
+        if (length == bytes && memcmp(words, word, bytes) == 0) {
+            return true;
+        }
+        words = words[length] == '|' ? words + length + 1 : NULL;
+    }
+    return false;
+}
+
+static void word_option_read(const struct word_option *option)
+{
+    const char *text = getenv(option->name);
+    *option->value = option->otherwise;
+    uint64_t number;
+    if (text == NULL) {
+        return;
+    }
+    if (word_find(option->words, text, &number)) {
+        *option->value = number;
+        return;
+    }
+    struct line line = line_begin(option->name, text);
+    line_add(&line, " is out of range ");
+    line_add(&line, option->words);
+    line_add(&line, ", using ");
+    const char *at = option->words;
+    for (uint64_t i = 0; i < option->otherwise; i++) {
+        at += strcspn(at, "|") + 1;
+    }
+    line_add_part(&line, at, strcspn(at, "|"));
+    line_write(&line);
+}
+
 void hak_options_read(void)
 {
 #define HAK_OPTION_ROW(field, name, old, otherwise, minimum, maximum, ...)                         \
@@ -105,4 +166,30 @@ void hak_options_read(void)
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         option_read(&options[i]);
     }
+#define HAK_OPTION_ROW(field, name, otherwise, words, ...)                                         \
+    {&hak_options.field, name, otherwise, words},
+    static const struct word_option word_options[] = {HAK_WORD_OPTIONS(HAK_OPTION_ROW)};
+#undef HAK_OPTION_ROW
+    for (size_t i = 0; i < sizeof word_options / sizeof word_options[0]; i++) {
+        word_option_read(&word_options[i]);
+    }
+    hak_options.hugetlbfs = secure_getenv("HAKMEM_HUGETLBFS");
+}
+
+void hak_options_say(const char *name, const char *text, const char *fault)
+{
+    struct line line = line_begin(name, text);
+    line_add(&line, " ");
+    line_add(&line, fault);
+    line_write(&line);
+}
+
+void hak_options_say_short(const char *name, uint64_t asked, uint64_t got)
+{
+    struct line line = line_begin(name, "");
+    line_add_number(&line, asked);
+    line_add(&line, ": only ");
+    line_add_number(&line, got);
+    line_add(&line, " could be had (hakmem doctor says why)");
+    line_write(&line);
 }

@@ -29,17 +29,35 @@
     X(purge_decay_ms, "HAKMEM_PURGE_DECAY_MS", NULL, 100, 0, 3600000, "ms",                        \
       "how long free memory is kept before it goes back to the system")                            \
     X(purge_thread, "HAKMEM_PURGE_THREAD", NULL, 0, 0, 1, "0 or 1",                                \
-      "a thread that gives free memory back while the program idles")
+      "a thread that gives free memory back while the program idles")                              \
+    X(huge_threshold_mb, "HAKMEM_HUGE_THRESHOLD_MB", NULL, 64, 0, 1048576, "MiB",                  \
+      "size of the heap from which on it has huge pages")                                          \
+    X(huge_reserve, "HAKMEM_HUGE_RESERVE", NULL, 0, 0, 1048576, "segments of 2 MiB",               \
+      "huge pages that are populated at start, whatever the threshold")                            \
+    X(huge_require, "HAKMEM_HUGE_REQUIRE", NULL, 0, 0, 1, "0 or 1",                                \
+      "end the program at start if the reserve cannot be had")
+
+/* X(field, name, default, words, help): one of several words, whose number is the value. */
+#define HAK_WORD_OPTIONS(X)                                                                        \
+    X(huge, "HAKMEM_HUGE", 0, "off|thp|hugetlb|auto", "what large heaps are backed by")            \
+    X(huge_fork, "HAKMEM_HUGE_FORK", 0, "safe|warn",                                               \
+      "safe: huge pages are kept free for what a forked child may write")
 
 struct hak_options {
 #define HAK_OPTION_FIELD(field, ...) uint64_t field;
     HAK_OPTIONS(HAK_OPTION_FIELD)
+    HAK_WORD_OPTIONS(HAK_OPTION_FIELD)
 #undef HAK_OPTION_FIELD
+    const char *hugetlbfs; /* HAKMEM_HUGETLBFS; NULL: not set, or set for a privileged program */
 };
 
 extern HAK_HIDDEN struct hak_options hak_options;
 
 /* Reads the environment; called once at start. Allocates nothing. */
 void hak_options_read(void);
+
+/* "hakmem: NAME=TEXT FAULT", and "hakmem: NAME=ASKED: only GOT could be had", on standard error. */
+void hak_options_say(const char *name, const char *text, const char *fault);
+void hak_options_say_short(const char *name, uint64_t asked, uint64_t got);
 
 #endif

@@ -7,19 +7,77 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "front/classes.h"
 #include "front/heap.h"
 #include "front/options.h"
+#include "segment/huge.h"
 #include "segment/os.h"
 #include "segment/purge.h"
 
 enum { NOT_STARTED, STARTING, STARTED };
 static _Atomic(uint32_t) progress; /* [any, atomic] */
 
+#define EXIT_REQUIRED 1 /* status of a program whose huge pages cannot be had */
+
+/* A mount that cannot be used is named, and anonymous pages take its place. */
+static const char *huge_mount(void)
+{
+    const char *mount = hak_options.hugetlbfs;
+    const char *fault = mount == NULL ? NULL : hak_os_huge_mount_fault(mount);
+    if (fault == NULL) {
+        return mount;
+    }
+    hak_options_say("HAKMEM_HUGETLBFS", mount, fault);
+    if (hak_options.huge_require != 0) {
+        _exit(EXIT_REQUIRED);
+    }
+    return NULL;
+}
+
+/* What HAKMEM_HUGE and its kin ask for. A reserve asks for pages of the pool. */
+static void huge_configure(void)
+{
+    struct hak_huge_config config = {
+        .mode = (enum hak_huge_mode)hak_options.huge,
+        .threshold_segments = hak_options.huge_threshold_mb * HAK_MIB / HAK_SEGMENT_BYTES,
+        .reserve_segments = hak_options.huge_reserve,
+        .fork_safe = hak_options.huge_fork == 0,
+    };
+    if (hak_options.huge_require != 0) {
+        config.reserve_segments = hak_max(config.reserve_segments, 1);
+    }
+    if (config.reserve_segments != 0) {
+        config.mode = HAK_HUGE_HUGETLB;
+    }
+    if (config.mode != HAK_HUGE_OFF) {
+        config.mount = huge_mount();
+    }
+    hak_huge_init(&config);
+}
+
+/* Populates the reserve; says what was asked for and what was got if that is less. */
+static void huge_reserve(void)
+{
+    size_t asked = hak_max(hak_options.huge_reserve, hak_options.huge_require);
+    if (asked == 0) {
+        return;
+    }
+    (void)hak_arena_commit(asked);
+    size_t got = hak_huge_count(HAK_BACKED_HUGETLB);
+    if (got < asked) {
+        hak_options_say_short("HAKMEM_HUGE_RESERVE", asked, got);
+        if (hak_options.huge_require != 0) {
+            _exit(EXIT_REQUIRED);
+        }
+    }
+}
+
 static bool start_once(void)
 {
     hak_options_read();
+    huge_configure();
     struct hak_arena_config config = {
         .reserve_bytes = hak_options.arena_gib * HAK_GIB,
         .step_bytes = hak_options.arena_mb_init * HAK_MIB,
@@ -29,6 +87,7 @@ static bool start_once(void)
     if (!hak_arena_init(&config)) {
         return false;
     }
+    huge_reserve();
     hak_classes_init(hak_options.tiny_max_class == 5 ? 256 : HAK_SMALL_MAX,
                      hak_options.smallmid_enable != 0);
     hak_purge_init(hak_options.purge_decay_ms);
@@ -102,6 +161,7 @@ static void purge_thread_start(void)
 
 static void fork_child(void)
 {
+    hak_arena_fork_child();
     hak_heap_fork_child();
     purge_thread_start();
 }
@@ -109,7 +169,7 @@ static void fork_child(void)
 __attribute__((constructor)) static void library_loaded(void)
 {
     if (hak_start()) {
-        (void)pthread_atfork(NULL, NULL, fork_child);
+        (void)pthread_atfork(hak_huge_fork_prepare, NULL, fork_child);
         purge_thread_start();
     }
 }

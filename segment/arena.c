@@ -3,6 +3,7 @@
  */
 #include "segment/arena.h"
 
+#include "segment/huge.h"
 #include "segment/meta.h"
 #include "segment/os.h"
 #include "segment/page.h"
@@ -150,30 +151,94 @@ static size_t commit_step_segments(size_t committed)
     return (step + HAK_SEGMENT_BYTES - 1) / HAK_SEGMENT_BYTES;
 }
 
-static bool commit_range(size_t from, size_t to)
+static _Atomic(bool) turn; /* [any, atomic] somebody maps pages of the pool */
+
+static bool turn_try(void)
 {
-    return hak_os_commit(hak_arena.base + from * HAK_SEGMENT_BYTES,
-                         (to - from) * HAK_SEGMENT_BYTES);
+    bool free = false;
+    /* acquire: pairs with the release in hak_arena_turn_end(). */
+    return atomic_compare_exchange_strong_explicit(&turn, &free, true, memory_order_acquire,
+                                                   memory_order_relaxed);
 }
 
-/* Memory behind the first `segments` segments; they lie within the reservation. */
-static bool commit_ensure(size_t segments)
+void hak_arena_turn_begin(void)
 {
-    /* acquire: pairs with counter_raise(). */
-    size_t have = atomic_load_explicit(&hak_arena.committed, memory_order_acquire);
-    if (segments <= have) {
-        return true;
+    while (!turn_try()) {
+        hak_os_yield();
     }
-    size_t want = hak_max(segments, have + commit_step_segments(have));
-    want = hak_min(want, hak_arena.max_segments);
-    if (!tables_ensure(want) || !commit_range(have, want)) {
-        want = segments; /* short of memory: just what is needed */
-        if (!tables_ensure(want) || !commit_range(have, want)) {
+}
+
+void hak_arena_turn_end(void)
+{
+    /* release: what this turn changed is seen by the next. */
+    atomic_store_explicit(&turn, false, memory_order_release);
+}
+
+/* Segments that are committed at once, when pages of the pool are to be populated for them. */
+#define POOL_STEP_SEGMENTS ((size_t)32)
+
+/* Memory of the pool behind segments `have` to `want`, unless somebody else did it meanwhile. */
+static bool commit_pooled(size_t have, size_t want)
+{
+    want = hak_min(want, have + POOL_STEP_SEGMENTS);
+    if (!tables_ensure(want)) {
+        return false;
+    }
+    hak_arena_turn_begin();
+    size_t done = want;
+    if (hak_arena_committed() == have) {
+        done = hak_huge_back(have, want, HAK_BACKED_HUGETLB);
+        counter_raise(&hak_arena.committed, done);
+    }
+    hak_arena_turn_end();
+    return done != have;
+}
+
+/* Memory behind segments `have` to `want`, of one goal; where that is short, to `least`. */
+static bool commit_plain(size_t have, size_t least, size_t want, enum hak_backing goal)
+{
+    if (!tables_ensure(want) || hak_huge_back(have, want, goal) != want) {
+        want = least;
+        if (!tables_ensure(want) || hak_huge_back(have, want, goal) != want) {
             return false;
         }
     }
     counter_raise(&hak_arena.committed, want);
     return true;
+}
+
+/* Memory behind the first `segments` segments; they lie within the reservation. */
+static bool commit_ensure(size_t segments)
+{
+    bool done = true;
+    size_t have;
+    while (done && (have = hak_arena_committed()) < segments) {
+        size_t border;
+        enum hak_backing goal = hak_huge_goal(have, &border);
+        size_t least = hak_min(segments, border);
+        size_t want = hak_max(least, have + commit_step_segments(have));
+        want = hak_min(want, hak_min(border, hak_arena.max_segments));
+        done = goal == HAK_BACKED_HUGETLB ? commit_pooled(have, least)
+                                          : commit_plain(have, least, want, goal);
+    }
+    return done;
+}
+
+bool hak_arena_commit(size_t segments)
+{
+    return commit_ensure(hak_min(segments, hak_arena.max_segments));
+}
+
+void hak_arena_fork_child(void)
+{
+    hak_arena_turn_end();
+    hak_huge_fork_child();
+}
+
+size_t hak_arena_committed(void)
+{
+    /* acquire: pairs with counter_raise(). */
+    return atomic_load_explicit(&hak_arena.committed, memory_order_acquire);
 }
 
 size_t hak_arena_end(void)

@@ -9,6 +9,7 @@
  * Owner     one a process, made by hak_arena_init(), never taken down.
  * Threads   no lock. A segment is handed out by one CAS on `end`; memory is committed before
  *           that, and since committing twice is harmless, threads that race just help each other.
+ *           Pages of the pool (huge.h) are the exception: who maps them takes turns.
  */
 #ifndef HAK_ARENA_H
 #define HAK_ARENA_H
@@ -58,7 +59,22 @@ bool hak_arena_init(const struct hak_arena_config *config);
  */
 size_t hak_arena_take(size_t count, size_t align, size_t *skipped);
 
-/* Segments handed out so far. */
+/* Segments handed out so far, and those that memory stands behind. */
 size_t hak_arena_end(void);
+size_t hak_arena_committed(void);
+
+/* Puts memory behind the first `segments` segments. False when that is out. */
+bool hak_arena_commit(size_t segments);
+
+/*
+ * Mapping huge pages over a place twice would take away what somebody wrote there, so one thread at
+ * a time does it. The turn is waited for, in this one mode; a child takes it from who is not there
+ * any more.
+ */
+void hak_arena_turn_begin(void);
+void hak_arena_turn_end(void);
+
+/* After a fork, in the child. */
+void hak_arena_fork_child(void);
 
 #endif

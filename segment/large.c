@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "segment/huge.h"
 #include "segment/os.h"
 #include "segment/page.h"
 #include "segment/purge.h"
@@ -43,7 +44,7 @@ void *hak_large_alloc(size_t bytes, size_t alignment)
     struct hak_page *page = hak_page_at(page_idx);
     page->span_pages = (uint32_t)count;
     page->pieces = 0;
-    page->one_mapping = hak_pages_moved(page_idx, count) == 0;
+    page->one_mapping = hak_pages_moved(page_idx, count) == 0 && hak_pages_alike(page_idx, count);
     hak_region_set(page_idx, 1, HAK_TAG_LARGE);
     hak_purge_bound(count - hak_pages_dirty(page_idx, count));
     return hak_region_page_start(page_idx);
@@ -95,7 +96,8 @@ bool hak_large_resize(void *block, size_t bytes)
             return false;
         }
         page->span_pages = (uint32_t) new;
-        page->one_mapping = page->one_mapping && hak_pages_moved(page_idx + old, new - old) == 0;
+        page->one_mapping = page->one_mapping && hak_pages_moved(page_idx + old, new - old) == 0 &&
+                            hak_pages_alike(page_idx, new);
     } else if (new < old - old / GROWTH_SHARE) {
         page->span_pages = (uint32_t) new;
         for (size_t i = 0; i < page->pieces; i++) {
@@ -148,7 +150,7 @@ static enum transfer block_transfer(struct hak_page *from, struct hak_page *to, 
 {
     size_t moved = 0;
     if (count << HAK_PAGE_SHIFT >= MOVE_MIN_BYTES && from->one_mapping &&
-        from->pieces < HAK_PIECES &&
+        from->pieces < HAK_PIECES && !hak_pages_pooled(hak_page_idx(to), count) &&
         hak_segments_moved() + count / HAK_SEGMENT_PAGES + 2 <= MOVED_SEGMENTS_MAX) {
         bool sound = pieces_move(from, to, count, &moved);
         if (moved != 0) {
@@ -198,7 +200,8 @@ void hak_large_clear(void *block, size_t bytes)
 {
     size_t page_idx = hak_region_page_idx(block);
     size_t count = pages_of(bytes);
-    if (bytes >= CLEAR_PURGE_BYTES && hak_os_purge(block, count << HAK_PAGE_SHIFT)) {
+    if (bytes >= CLEAR_PURGE_BYTES && !hak_pages_pooled(page_idx, count) &&
+        hak_os_purge(block, count << HAK_PAGE_SHIFT)) {
         hak_pages_clean(page_idx, count);
         return;
     }

@@ -2,12 +2,15 @@
  * os on Linux: the only file of the library that calls the kernel for memory and time.
  *
  * System calls: mmap, munmap, mprotect, madvise, mremap, mincore, getrlimit (prlimit64), sysinfo,
- * write, membarrier, clock_nanosleep; clock_gettime through the vDSO. Nothing else but what abort()
- * does, for those who write seccomp filters.
+ * write, membarrier, clock_nanosleep; clock_gettime through the vDSO; with huge pages also openat,
+ * read, close, unlink and statfs. Nothing else but what abort() does, for those who write seccomp
+ * filters.
  */
 #include "segment/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +18,15 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
 #endif
 
 size_t hak_os_page_bytes(void)
@@ -107,6 +114,187 @@ enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
     }
     errno = saved;
     return moved;
+}
+
+/* ---- huge pages ---- */
+
+#define HUGE_BYTES (2 * HAK_MIB)
+#define HUGE_FLAGS (MAP_HUGETLB | 21 << MAP_HUGE_SHIFT) /* 2 MiB, whatever the default is */
+#define NO_FILE (-1)
+
+/* Not open(), read() and close(): those are cancellation points, and malloc is none. */
+static int file_open(const char *path, int flags)
+{
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0600);
+}
+
+static ssize_t file_read(int file, void *bytes, size_t count)
+{
+    return (ssize_t)syscall(SYS_read, file, bytes, count);
+}
+
+static void file_close(int file)
+{
+    if (file >= 0) {
+        (void)syscall(SYS_close, file);
+    }
+}
+
+/* A file without a name in a hugetlbfs. No descriptor is kept: programs close those they do not
+ * know. */
+static int huge_file_open(const char *mount)
+{
+    int file = file_open(mount, O_TMPFILE | O_RDWR);
+    if (file >= 0) {
+        return file;
+    }
+    /* Before Linux 5.13. Who finds the name taken tries again with the next segment. */
+    static const char name[] = "/hakmem.tmp";
+    char path[256];
+    size_t bytes = strlen(mount);
+    if (bytes + sizeof name > sizeof path) {
+        return NO_FILE;
+    }
+    memcpy(path, mount, bytes);
+    memcpy(path + bytes, name, sizeof name);
+    file = file_open(path, O_CREAT | O_EXCL | O_RDWR);
+    if (file >= 0) {
+        (void)unlink(path);
+    }
+    return file;
+}
+
+static void *huge_mmap(void *start, size_t bytes, int flags, const char *mount)
+{
+    int file = NO_FILE;
+    if (mount != NULL) {
+        file = huge_file_open(mount);
+        if (file < 0) {
+            return MAP_FAILED;
+        }
+    } else {
+        flags |= MAP_ANONYMOUS | HUGE_FLAGS;
+    }
+    void *result = mmap(start, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | flags, file, 0);
+    file_close(file);
+    return result;
+}
+
+/* Before Linux 5.14: the kernel itself writes a zero to each page, and an error is no signal. */
+static bool populate_by_read(char *start, size_t bytes)
+{
+    int zero = file_open("/dev/zero", O_RDONLY);
+    bool done = zero >= 0;
+    for (size_t at = 0; done && at < bytes; at += HUGE_BYTES) {
+        done = file_read(zero, start + at, 1) == 1;
+    }
+    file_close(zero);
+    return done;
+}
+
+static bool populate(void *start, size_t bytes)
+{
+    if (madvise(start, bytes, MADV_POPULATE_WRITE) == 0) {
+        return true;
+    }
+    return errno == EINVAL && populate_by_read(start, bytes);
+}
+
+enum hak_os_backing hak_os_huge_map(void *start, size_t bytes, const char *mount)
+{
+    int saved = errno;
+    enum hak_os_backing backing = HAK_OS_BACKED;
+    /* Asked for elsewhere first: a refusal then leaves the range alone on every kernel. */
+    void *probe = huge_mmap(NULL, bytes, 0, mount);
+    bool had = probe != MAP_FAILED;
+    if (had) {
+        (void)munmap(probe, bytes);
+        had = huge_mmap(start, bytes, MAP_FIXED, mount) == start && populate(start, bytes);
+        if (!had && !hak_os_renew(start, bytes)) {
+            backing = HAK_OS_LOST;
+        }
+    }
+    if (!had && backing != HAK_OS_LOST) {
+        backing = HAK_OS_REFUSED;
+    }
+    errno = saved;
+    return backing;
+}
+
+void *hak_os_huge_hold(size_t bytes, const char *mount)
+{
+    int saved = errno;
+    void *start = huge_mmap(NULL, bytes, 0, mount);
+    errno = saved;
+    return start == MAP_FAILED ? NULL : start;
+}
+
+/* The number behind `key` in a small file; SIZE_MAX: it is not there. */
+static size_t file_number(const char *path, const char *key)
+{
+    char text[2048];
+    int saved = errno;
+    int file = file_open(path, O_RDONLY);
+    ssize_t bytes = file < 0 ? -1 : file_read(file, text, sizeof text - 1);
+    file_close(file);
+    text[bytes > 0 ? bytes : 0] = '\0';
+    const char *at = strstr(text, key);
+    char *end = NULL;
+    unsigned long long number = at == NULL ? 0 : strtoull(at + strlen(key), &end, 10);
+    bool known = at != NULL && end != at + strlen(key);
+    errno = saved;
+    return known ? (size_t)number : SIZE_MAX;
+}
+
+size_t hak_os_huge_free_bytes(void)
+{
+    static const char *const pool = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
+    char path[128];
+    size_t pages[2];
+    static const char *const names[] = {"free_hugepages", "resv_hugepages"};
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(path, pool, strlen(pool) + 1);
+        memcpy(path + strlen(pool), names[i], strlen(names[i]) + 1);
+        pages[i] = file_number(path, "");
+    }
+    if (pages[0] == SIZE_MAX || pages[1] == SIZE_MAX) {
+        return SIZE_MAX;
+    }
+    return (pages[0] - hak_min(pages[0], pages[1])) * HUGE_BYTES;
+}
+
+size_t hak_os_huge_shared_bytes(void)
+{
+    size_t kib = file_number("/proc/self/smaps_rollup", "Shared_Hugetlb:");
+    return kib == SIZE_MAX ? 0 : kib * HAK_KIB;
+}
+
+const char *hak_os_huge_mount_fault(const char *mount)
+{
+    struct statfs system;
+    int saved = errno;
+    const char *fault = NULL;
+    if (statfs(mount, &system) != 0) {
+        fault = "cannot be looked at";
+    } else if (system.f_type != HUGETLBFS_MAGIC) {
+        fault = "is no hugetlbfs";
+    } else if ((size_t)system.f_bsize != HUGE_BYTES) {
+        fault = "has pages of another size than 2 MiB";
+    } else {
+        int file = huge_file_open(mount);
+        fault = file < 0 ? "cannot be written to" : NULL;
+        file_close(file);
+    }
+    errno = saved;
+    return fault;
+}
+
+bool hak_os_huge_advise(void *start, size_t bytes)
+{
+    int saved = errno;
+    bool done = madvise(start, bytes, MADV_HUGEPAGE) == 0;
+    errno = saved;
+    return done;
 }
 
 uint64_t hak_os_now_ms(void)

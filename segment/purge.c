@@ -37,7 +37,7 @@ static bool purge_tick(void)
     size_t at = atomic_load_explicit(&tick_segment, memory_order_relaxed);
     for (at = hak_segment_next(HAK_MAP_DIRTY, at); at != HAK_NO_SEGMENT && purged < TICK_BYTES;
          at = hak_segment_next(HAK_MAP_DIRTY, at + 1)) {
-        purged += hak_segment_purge(at, decay_ms == 0);
+        purged += hak_segment_purge(at, decay_ms == 0 ? HAK_PURGE_DIRTY : HAK_PURGE_AGED);
     }
     bool done = at == HAK_NO_SEGMENT;
     /* relaxed: the same. */
@@ -87,7 +87,7 @@ void hak_purge_bound(size_t fresh)
     for (size_t at = hak_segment_prev(HAK_MAP_DIRTY, hak_arena_end());
          at != HAK_NO_SEGMENT && purged < goal && failures < FAILURES_MAX;
          at = hak_segment_prev(HAK_MAP_DIRTY, at)) {
-        size_t bytes = hak_segment_purge(at, true);
+        size_t bytes = hak_segment_purge(at, HAK_PURGE_DIRTY);
         purged += bytes;
         /* Somebody was faster; or, again and again, the system takes nothing back (mlockall). */
         failures += bytes == 0;
@@ -99,7 +99,7 @@ size_t hak_purge_all(void)
     size_t purged = 0;
     for (size_t at = hak_segment_next(HAK_MAP_DIRTY, 0); at != HAK_NO_SEGMENT;
          at = hak_segment_next(HAK_MAP_DIRTY, at + 1)) {
-        purged += hak_segment_purge(at, true);
+        purged += hak_segment_purge(at, HAK_PURGE_TRIM);
     }
     return purged;
 }

@@ -10,6 +10,7 @@
  */
 #include "segment/segment.h"
 
+#include "segment/huge.h"
 #include "segment/maps.h"
 #include "segment/os.h"
 
@@ -373,6 +374,10 @@ static uint32_t slots_purge(size_t segment_idx, uint32_t slots, bool *lost)
     char *start = hak_region_page_start(segment_idx * HAK_SEGMENT_PAGES);
     /* relaxed: a moved range was released before we claimed it. */
     uint32_t moved = atomic_load_explicit(&segment->moved, memory_order_relaxed);
+    if (hak_segment_backing(segment_idx) == HAK_BACKED_HUGETLB) {
+        *lost = !hak_huge_release(segment_idx);
+        return *lost ? 0 : slots;
+    }
     if (moved != 0 && slots == ALL_SLOTS) {
         *lost = !hak_os_renew(start, HAK_SEGMENT_BYTES);
         hak_segment_moved(segment_idx, *lost);
@@ -408,24 +413,37 @@ static void segment_age(size_t segment_idx)
     }
 }
 
-size_t hak_segment_purge(size_t segment_idx, bool all)
+/* Of free dirty slots, those whose memory is to go back, by what backs the segment. */
+static uint32_t slots_to_purge(size_t segment_idx, uint32_t slots, bool all_free,
+                               enum hak_purge which)
+{
+    const struct hak_segment *segment = &hak_arena.segments[segment_idx];
+    enum hak_backing backing = hak_segment_backing(segment_idx);
+    bool trims = which == HAK_PURGE_TRIM;
+    if (slots == 0 ||
+        (backing == HAK_BACKED_HUGETLB && !(all_free && (trims || hak_huge_is_short()))) ||
+        (backing == HAK_BACKED_THP && !(all_free || trims))) {
+        return 0;
+    }
+    /* relaxed: a hint; at worst the mappings merge another time. */
+    bool moved = atomic_load_explicit(&segment->moved, memory_order_relaxed) != 0;
+    return all_free && (moved || backing != HAK_BACKED_SMALL) ? ALL_SLOTS : slots;
+}
+
+size_t hak_segment_purge(size_t segment_idx, enum hak_purge which)
 {
     struct hak_segment *segment = &hak_arena.segments[segment_idx];
     uint64_t old = hak_segment_word(segment_idx);
     /* relaxed: bits of free slots; the claim below makes them ours. */
     uint32_t slots = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
-    if (!all) {
+    if (which == HAK_PURGE_AGED) {
         /* relaxed: written by this function only, a hint. */
         slots &= atomic_load_explicit(&segment->aged, memory_order_relaxed);
     }
     slots &= ~hak_word_taken(old);
     size_t purged = 0;
     uint32_t wanted = slots;
-    /* relaxed: a hint; at worst the mappings merge another time. */
-    if (slots != 0 && hak_word_taken(old) == 0 &&
-        atomic_load_explicit(&segment->moved, memory_order_relaxed) != 0) {
-        slots = ALL_SLOTS; /* the segment is renewed as a whole */
-    }
+    slots = slots_to_purge(segment_idx, slots, hak_word_taken(old) == 0, which);
     if (slots != 0) {
         enum hak_pool pool = old == 0 ? HAK_POOL_LARGE : hak_word_pool(old);
         if (!word_replace(segment_idx, old, hak_word_of(hak_word_taken(old) | slots, pool))) {

@@ -38,10 +38,11 @@ enum hak_pool {
  */
 struct hak_segment {
     HAK_CACHE_ALIGNED
-    _Atomic(uint64_t) word;  /* [any, atomic] taken slots (bits 0-31), pool (bits 32-39) */
-    _Atomic(uint32_t) dirty; /* [holder of the slot, atomic] may hold other bytes than zero */
-    _Atomic(uint32_t) aged;  /* [purge, atomic] dirty and free at the last tick already */
-    _Atomic(uint32_t) moved; /* [any, atomic] pages came by hak_os_move(): mappings are split */
+    _Atomic(uint64_t) word;    /* [any, atomic] taken slots (bits 0-31), pool (bits 32-39) */
+    _Atomic(uint32_t) dirty;   /* [holder of the slot, atomic] may hold other bytes than zero */
+    _Atomic(uint32_t) aged;    /* [purge, atomic] dirty and free at the last tick already */
+    _Atomic(uint32_t) moved;   /* [any, atomic] pages came by hak_os_move(): mappings are split */
+    _Atomic(uint32_t) backing; /* [who commits or holds all slots, atomic] enum hak_backing */
 };
 
 /* One bit a segment of a group, one word a map. Bits are hints: the segment's word decides. */
@@ -76,9 +77,16 @@ size_t hak_taken_bytes(void);
 /* Bytes of free slots whose memory was not given back; approximate while threads run. */
 size_t hak_dirty_bytes(void);
 
-/* Gives memory of one segment's free slots back: of all, or just of those that were dirty and free
- * at the last call already. Returns the bytes given back. Used by purge.h. */
-size_t hak_segment_purge(size_t segment_idx, bool all);
+/* What is given back of a segment. */
+enum hak_purge {
+    HAK_PURGE_AGED,  /* what was dirty and free at the last call already */
+    HAK_PURGE_DIRTY, /* what is dirty and free */
+    HAK_PURGE_TRIM,  /* that, and huge pages of the pool even if it has others */
+};
+
+/* Gives memory of one segment's free slots back. Huge pages go back as a whole, when all slots are
+ * free. Returns the bytes given back. Used by purge.h. */
+size_t hak_segment_purge(size_t segment_idx, enum hak_purge which);
 
 /* The memory of these pages, which the caller holds, reads as zero. */
 void hak_pages_clean(size_t page_idx, size_t count);

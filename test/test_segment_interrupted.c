@@ -44,7 +44,7 @@ static void run_step(unsigned index)
 static bool step_operation(void)
 {
     if (support_random(&seed) % 8 == 0)
-        hak_segment_purge(support_random(&seed) % hak_arena_end(), true);
+        hak_segment_purge(support_random(&seed) % hak_arena_end(), HAK_PURGE_DIRTY);
     else
         run_step(0);
     return true;
@@ -55,7 +55,7 @@ static void step_interruption(void)
     for (size_t steps = 1 + support_random(&seed) % 6; steps > 0; steps--)
         run_step(1);
     if (support_random(&seed) % 8 == 0)
-        hak_segment_purge(support_random(&seed) % hak_arena_end(), true);
+        hak_segment_purge(support_random(&seed) % hak_arena_end(), HAK_PURGE_DIRTY);
 }
 
 static void check_steps(void)
@@ -163,7 +163,7 @@ static void check_room(void)
 
 static bool purge_operation(void)
 {
-    hak_segment_purge(0, true);
+    hak_segment_purge(0, HAK_PURGE_DIRTY);
     return true;
 }
 

@@ -1,0 +1,80 @@
+/*
+ * huge: which pages back a segment, and the pool of huge pages.
+ *
+ * Purpose   A TLB entry for 2 MiB in place of 4 KiB. A segment is backed by the kernel's own pages,
+ *           by transparent huge pages (THP), or by pages of the pool (hugetlb), which are asked for
+ *           in this order backwards: what the pool does not have is THP, what THP does not give is
+ *           4 KiB. Each step down is counted, and the first said on standard error.
+ *           A touch that the pool cannot serve is a SIGBUS. So no segment of it is handed out
+ *           before every page of it is there, it goes back as a whole, and a fork finds room for
+ *           copies: see hak_huge_fork_prepare().
+ * Owner     the process. Only the commit at the arena's end and the purge of a whole segment change
+ *           what backs it.
+ * Threads   any. One at a time maps pages of the pool: see arena.c.
+ * Source    Documentation/admin-guide/mm/hugetlbpage.rst, transhuge.rst; madvise(2).
+ */
+#ifndef HAK_HUGE_H
+#define HAK_HUGE_H
+
+#include "segment/arena.h"
+
+enum hak_huge_mode {
+    HAK_HUGE_OFF,
+    HAK_HUGE_THP,
+    HAK_HUGE_HUGETLB, /* and THP where the pool has nothing */
+    HAK_HUGE_AUTO,    /* the same if the pool has pages when the heap grows above the threshold */
+    HAK_HUGE_MODES,
+};
+
+enum hak_backing {
+    HAK_BACKED_SMALL,
+    HAK_BACKED_THP, /* asked for; smaps says what the kernel gave */
+    HAK_BACKED_HUGETLB,
+    HAK_BACKINGS,
+};
+
+struct hak_huge_config {
+    enum hak_huge_mode mode;
+    size_t threshold_segments; /* of a heap, below which it has pages of the kernel's own size */
+    size_t reserve_segments;   /* the arena's first, which are of the pool whatever the threshold */
+    const char *mount;         /* of a hugetlbfs; NULL: anonymous pages of the pool */
+    bool fork_safe;            /* as many pages as are mapped are kept free for a child's copies */
+};
+
+/* Called once, before the arena commits anything. */
+void hak_huge_init(const struct hak_huge_config *config);
+
+/* What a segment that is committed next should be backed by; the same for all of them from it up to
+ * `*border`, which it does not reach. */
+enum hak_backing hak_huge_goal(size_t segment_idx, size_t *border);
+
+/* Backs segments from `from` up to `to`, of one goal, which nobody has yet. Returns up to where
+ * that was done: `from` when memory is out. For goal HUGETLB, called by one thread at a time. */
+size_t hak_huge_back(size_t from, size_t to, enum hak_backing goal);
+
+/* What backs a segment now, and how many there are of a kind. */
+enum hak_backing hak_segment_backing(size_t segment_idx);
+size_t hak_huge_count(enum hak_backing backing);
+
+/* Whether some of these pages lie in segments of the pool; and whether all of them lie in segments
+ * of one kind, and not of the pool: then no mapping ends between them because of what is here. */
+bool hak_pages_pooled(size_t page_idx, size_t count);
+bool hak_pages_alike(size_t page_idx, size_t count);
+
+/* Gives a segment of the pool back, all of whose slots the caller holds: it has pages of the
+ * kernel's own size then, and reads as zero. False: the range may be unmapped, and nobody may have
+ * it any more. */
+bool hak_huge_release(size_t segment_idx);
+
+/* Whether the pool has nothing left, so that what is free here is better given back. */
+bool hak_huge_is_short(void);
+
+/*
+ * Before a fork: parent and child share every page, and who writes first takes a copy out of the
+ * pool. What was held for that is let go, and if it does not suffice, some time is waited for other
+ * children to end; then a warning is written, once. In the child: what the parent did is forgotten.
+ */
+void hak_huge_fork_prepare(void);
+void hak_huge_fork_child(void);
+
+#endif
