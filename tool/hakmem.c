@@ -1,12 +1,14 @@
 /*
- * hakmem: the command that runs a program on the library, or records what it allocates.
+ * hakmem: the command that runs a program on the library, records what it allocates, or says what
+ * the system has for it.
  *
  * Purpose   `hakmem run -- PROGRAM ARGUMENT...` puts libhakmem.so first into LD_PRELOAD and
  *           becomes the program; `hakmem record` does so with librecordmalloc.so, which writes
  *           the trace. The libraries are looked for beside this command, then in ../lib, so
- *           that a build directory and an installation work alike.
+ *           that a build directory and an installation work alike. `hakmem doctor` stands in
+ *           doctor.h.
  * Errors    as env(1): 125 the command itself failed, 126 the program cannot be run,
- *           127 there is no such program.
+ *           127 there is no such program. The doctor has its own, see the help.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +20,8 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "doctor.h"
+
 #ifndef HAK_VERSION
 #define HAK_VERSION "unknown"
 #endif
@@ -27,6 +31,7 @@ enum { EXIT_SELF = 125, EXIT_NOT_RUNNABLE = 126, EXIT_NOT_FOUND = 127 };
 static const char help[] =
     "Usage: hakmem run [--] PROGRAM [ARGUMENT]...\n"
     "       hakmem record [-o FILE] [--] PROGRAM [ARGUMENT]...\n"
+    "       hakmem doctor [--json] [--root DIR]\n"
     "       hakmem --help | --version\n"
     "\n"
     "run     runs PROGRAM with libhakmem.so as its malloc.\n"
@@ -34,10 +39,17 @@ static const char help[] =
     "        to FILE (hakmem.trace), for bench_replay to do again on any malloc.\n"
     "        Forked children and programs that PROGRAM executes are not recorded;\n"
     "        a program linked statically leaves FILE empty.\n"
+    "doctor  says what this system has of huge pages, what the allocator would do\n"
+    "        with them under the HAKMEM_HUGE variables as they are set here, and\n"
+    "        each command that fixes what is missing. --json prints one object.\n"
+    "        --root DIR reads the files of /proc and /sys below DIR: for tests,\n"
+    "        and to read what was copied from another system.\n"
     "\n"
-    "Both work through LD_PRELOAD; what it names already stays, after the library.\n"
-    "The exit status is PROGRAM's, or 125 when hakmem fails, 126 when PROGRAM\n"
-    "cannot be run, 127 when it is not found.\n";
+    "run and record work through LD_PRELOAD; what it names already stays, after the library.\n"
+    "Their exit status is PROGRAM's, or 125 when hakmem fails, 126 when PROGRAM\n"
+    "cannot be run, 127 when it is not found. The doctor's is 0 when there is\n"
+    "nothing to fix, 1 when something that the environment asks for cannot be had\n"
+    "or nothing tells that it can, 2 when it was called wrongly or cannot write.\n";
 
 /* Says on stderr what is wrong; returns the exit status of the command's own failures. */
 static int complain(const char *what, const char *detail)
@@ -176,6 +188,9 @@ int main(int count, char **arguments)
     }
     if (strcmp(verb, "record") == 0) {
         return record(arguments + 2);
+    }
+    if (strcmp(verb, "doctor") == 0) {
+        return doctor(arguments + 2);
     }
     if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || strcmp(verb, "help") == 0) {
         return print(help);
