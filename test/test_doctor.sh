@@ -183,6 +183,7 @@ says "HAKMEM_HUGE_REQUIRE=2 is not 0 or 1: 0 is used."
 says "HAKMEM_HUGE_FORK=never is not safe or warn: safe is used."
 fix "unset HAKMEM_HUGE"
 doctor 1 HAKMEM_HUGE=thp HAKMEM_HUGE_RESERVE=1048577
+says "HAKMEM_HUGE_RESERVE=1048577 is not a number from 0 to 1048576: 0 is used."
 doctor 0 HAKMEM_HUGE=off HAKMEM_HUGE_RESERVE=0
 
 # ---- pools ---------------------------------------------------------------------------------------
@@ -217,6 +218,12 @@ doctor 0 HAKMEM_HUGE=hugetlb HAKMEM_HUGE_RESERVE=5
 doctor 1 HAKMEM_HUGE=hugetlb HAKMEM_HUGE_RESERVE=6
 doctor 0 HAKMEM_HUGE=hugetlb HAKMEM_HUGE_RESERVE=10 HAKMEM_HUGE_FORK=warn
 says "with 10 pages in use 0 stay free, so a child after fork"
+
+doctor 1 HAKMEM_HUGE=hugetlb HAKMEM_HUGE_RESERVE=6 HAKMEM_HUGE_REQUIRE=1
+json "d['verdict']['starts'] is False"
+pool 2048 100 10 20 0 0 # read while they changed
+doctor 1 HAKMEM_HUGE=hugetlb
+json "d['verdict']['pages_available'] == 0"
 
 tree full_pool
 pool 2048 256 0 0 0 0
@@ -316,6 +323,37 @@ json "d['mounts'][0]['read_only'] and d['mounts'][0]['writable'] is False"
 doctor 1 HAKMEM_HUGE=hugetlb HAKMEM_HUGETLBFS=/mnt/huge
 says "Segments are on transparent huge pages"
 
+tree mount_read_only_in_one_place # of several mounts of one file system, or all of them
+pool 2048 64 64 0 0 0
+mounted "41 1 0:41 / /mnt/a ro,relatime - hugetlbfs none rw,pagesize=2M"
+mounted "42 1 0:42 / /mnt/b rw,relatime - hugetlbfs none ro,pagesize=2M"
+mounted "43 1 0:43 / /mnt/c rw,errors=ro - hugetlbfs none rw,pagesize=2M,gid=1"
+mkdir -p "$root/mnt/a" "$root/mnt/b" "$root/mnt/c"
+doctor 0
+json "[m['read_only'] for m in d['mounts']] == [True, True, False]"
+
+tree mount_not_writable
+pool 2048 64 64 0 0 0
+mounted "41 1 0:41 / /mnt/huge rw,relatime - hugetlbfs none rw,pagesize=2M"
+mkdir -p "$root/mnt/huge"
+chmod 555 "$root/mnt/huge"
+plain_hakmem=$hakmem
+user=$(id -u)
+if ((user == 0)); then # root may write everywhere
+    user=65534
+    cp "$hakmem" "$work/hakmem"
+    chmod 755 "$work" "$work/hakmem"
+    hakmem=$work/as_nobody
+    printf '#!/bin/sh\nexec setpriv --reuid %s --clear-groups "%s" "$@"\n' "$user" \
+        "$work/hakmem" >"$hakmem"
+    chmod 755 "$hakmem"
+fi
+doctor 1 HAKMEM_HUGE=hugetlb HAKMEM_HUGETLBFS=/mnt/huge
+says "HAKMEM_HUGETLBFS=/mnt/huge: user $user may not write there."
+fix "chown $user /mnt/huge"
+json "d['mounts'][0]['writable'] is False and not d['mounts'][0]['read_only']"
+hakmem=$plain_hakmem
+
 tree mount_not_hugetlbfs
 pool 2048 64 64 0 0 0
 mounted "41 1 0:41 / /mnt rw - tmpfs tmpfs rw"
@@ -327,6 +365,15 @@ fix "mount -t hugetlbfs -o pagesize=2M,uid=$(id -u) none /mnt/huge"
 mounted "43 1 0:43 / /mnt/hugely rw - tmpfs tmpfs rw" # covers the one before
 doctor 1 HAKMEM_HUGE=hugetlb HAKMEM_HUGETLBFS=/mnt/hugely
 says "but on tmpfs."
+
+tree mount_of_a_like_name
+pool 2048 64 64 0 0 0
+mounted "41 1 0:41 / /mnt/huge rw - hugetlbfs none rw,pagesize=2M"
+mounted "42 1 0:42 / /mnt rw - tmpfs tmpfs rw" # does not take what lies further inside
+mkdir -p "$root/mnt/huge/part" "$root/mnt/hugely"
+doctor 1 HAKMEM_HUGE=hugetlb HAKMEM_HUGETLBFS=/mnt/hugely
+says "but on tmpfs."
+doctor 0 HAKMEM_HUGE=hugetlb HAKMEM_HUGETLBFS=/mnt/huge/part
 
 tree mount_gone
 doctor 1 HAKMEM_HUGE=auto "HAKMEM_HUGETLBFS=/mnt/it's gone"
