@@ -201,6 +201,7 @@ fix "echo 64 >/proc/sys/vm/nr_hugepages"
 doctor 1 HAKMEM_HUGE=hugetlb HAKMEM_HUGE_REQUIRE=1
 says "The program would not start: HAKMEM_HUGE_REQUIRE=1"
 fix "echo 2 >/proc/sys/vm/nr_hugepages"
+says "1 segment of 2 MiB on hugetlb (the least that is of use) needs 1 page of 2 MiB"
 json "d['verdict']['starts'] is False"
 doctor 1 HAKMEM_HUGE=auto HAKMEM_HUGE_RESERVE=1 HAKMEM_HUGE_REQUIRE=1
 json "d['verdict']['starts'] is True and d['verdict']['first'] == 'thp'"
@@ -461,7 +462,8 @@ doctor 1 HAKMEM_HUGE=thp
 fix "echo madvise >$thp/hugepages-2048kB/enabled"
 
 tree thp_madvise
-doctor 0 HAKMEM_HUGE=thp HAKMEM_HUGE_REQUIRE=1
+doctor 0 HAKMEM_HUGE=thp HAKMEM_HUGE_REQUIRE=1 HAKMEM_HUGE_RESERVE=3
+says "Populated at start: all 3 segments asked for."
 says "Segments are on transparent huge pages, advised with MADV_HUGEPAGE."
 put $thp/hugepages-2048kB/enabled "always inherit madvise [never]"
 put $thp/hugepages-64kB/enabled "always inherit madvise [never]"
@@ -576,6 +578,10 @@ wrong() {
     [[ $status == 2 ]] || fail "$*: status $status, expected 2"
     says "hakmem: doctor: $pattern"
 }
+
+case_name=help
+output=$("$hakmem" --help)
+says "hakmem doctor [--json] [--root DIR]"
 
 case_name=wrong_call
 wrong "unknown option (see hakmem --help): --yaml" --yaml

@@ -199,10 +199,11 @@ static void need_find(const struct doctor_case *its, struct pool_room room)
 {
     struct doctor_verdict *verdict = its->verdict;
     doctor_find(verdict, true,
-                "%s of 2 MiB on hugetlb (%s) need %s of %s%s: %llu in all. The pool has %llu that "
+                "%s of 2 MiB on hugetlb (%s) %s %s of %s%s: %llu in all. The pool has %llu that "
                 "are free and not reserved%s.",
                 doctor_count(verdict->segments_wanted, "segment").text,
                 its->asked->reserve_given ? "HAKMEM_HUGE_RESERVE" : "the least that is of use",
+                verdict->segments_wanted == 1 ? "needs" : "need",
                 doctor_count(verdict->pages_wanted, "page").text,
                 doctor_bytes(verdict->pool->page_bytes).text,
                 verdict->headroom_pages > 0 ? ", and as many again must stay free as head-room "

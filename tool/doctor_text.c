@@ -222,6 +222,9 @@ static void verdict_print(const struct doctor_asked *asked, const struct doctor_
     printf("  Segments are on %s.\n", backing_words(verdict->first));
     if (verdict->first == BACKING_HUGETLB) {
         hugetlb_print(asked, verdict);
+    } else if (verdict->first == BACKING_THP && asked->huge == HUGE_THP && asked->reserve_given) {
+        printf("  Populated at start: all %s asked for.\n",
+               doctor_count(asked->reserve_segments, "segment").text);
     }
 }
 

@@ -45,11 +45,12 @@ static const char help[] =
     "        --root DIR reads the files of /proc and /sys below DIR: for tests,\n"
     "        and to read what was copied from another system.\n"
     "\n"
-    "run and record work through LD_PRELOAD; what it names already stays, after the library.\n"
-    "Their exit status is PROGRAM's, or 125 when hakmem fails, 126 when PROGRAM\n"
-    "cannot be run, 127 when it is not found. The doctor's is 0 when there is\n"
-    "nothing to fix, 1 when something that the environment asks for cannot be had\n"
-    "or nothing tells that it can, 2 when it was called wrongly or cannot write.\n";
+    "run and record work through LD_PRELOAD; what it names already stays, after\n"
+    "the library. Their exit status is PROGRAM's, or 125 when hakmem fails, 126\n"
+    "when PROGRAM cannot be run, 127 when it is not found. The doctor's is 0 when\n"
+    "there is nothing to fix, 1 when something that the environment asks for cannot\n"
+    "be had or nothing tells that it can, 2 when it was called wrongly or cannot\n"
+    "write.\n";
 
 /* Says on stderr what is wrong; returns the exit status of the command's own failures. */
 static int complain(const char *what, const char *detail)
