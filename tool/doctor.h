@@ -38,8 +38,8 @@ struct doctor_node_pool {
     struct doctor_figure pages, free, surplus;
 };
 
-/* The hugetlb pages of one size. Free to us = free - reserved; the kernel may add surplus pages
- * while surplus < overcommit. */
+/* The hugetlb pages of one size. To be had = free - reserved; the kernel may add surplus
+ * pages while surplus < overcommit. */
 struct doctor_pool {
     uint64_t page_bytes;
     bool is_default; /* the size that /proc/sys/vm/nr_hugepages is about */
