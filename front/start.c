@@ -21,46 +21,45 @@ static _Atomic(uint32_t) progress; /* [any, atomic] */
 
 #define EXIT_REQUIRED 1 /* status of a program whose huge pages cannot be had */
 
-/* A mount that cannot be used is named, and anonymous pages take its place. */
-static const char *huge_mount(void)
+/* Whether pages of the pool are wanted, and can be had from the mount that is named. Not from
+ * elsewhere then: a mount may be there for its quota. */
+static bool pool_usable(void)
 {
     const char *mount = hak_options.hugetlbfs;
     const char *fault = mount == NULL ? NULL : hak_os_huge_mount_fault(mount);
-    if (fault == NULL) {
-        return mount;
+    if (hak_options.huge < HAK_HUGE_HUGETLB || fault == NULL) {
+        return hak_options.huge >= HAK_HUGE_HUGETLB;
     }
     hak_options_say("HAKMEM_HUGETLBFS", mount, fault);
     if (hak_options.huge_require != 0) {
         _exit(EXIT_REQUIRED);
     }
-    return NULL;
+    hak_options.huge = HAK_HUGE_THP;
+    return false;
 }
 
-/* What HAKMEM_HUGE and its kin ask for. A reserve asks for pages of the pool. */
+/* What HAKMEM_HUGE and its kin ask for. */
 static void huge_configure(void)
 {
+    if (!pool_usable()) {
+        hak_options.huge_reserve = 0;
+        hak_options.huge_require = 0;
+    }
+    hak_options.huge_reserve = hak_max(hak_options.huge_reserve, hak_options.huge_require);
     struct hak_huge_config config = {
         .mode = (enum hak_huge_mode)hak_options.huge,
         .threshold_segments = hak_options.huge_threshold_mb * HAK_MIB / HAK_SEGMENT_BYTES,
         .reserve_segments = hak_options.huge_reserve,
+        .mount = hak_options.hugetlbfs,
         .fork_safe = hak_options.huge_fork == 0,
     };
-    if (hak_options.huge_require != 0) {
-        config.reserve_segments = hak_max(config.reserve_segments, 1);
-    }
-    if (config.reserve_segments != 0) {
-        config.mode = HAK_HUGE_HUGETLB;
-    }
-    if (config.mode != HAK_HUGE_OFF) {
-        config.mount = huge_mount();
-    }
     hak_huge_init(&config);
 }
 
 /* Populates the reserve; says what was asked for and what was got if that is less. */
 static void huge_reserve(void)
 {
-    size_t asked = hak_max(hak_options.huge_reserve, hak_options.huge_require);
+    size_t asked = hak_options.huge_reserve;
     if (asked == 0) {
         return;
     }
