@@ -64,7 +64,7 @@ static void huge_reserve(void)
         return;
     }
     (void)hak_arena_commit(asked);
-    size_t got = hak_huge_count(HAK_BACKED_HUGETLB);
+    size_t got = hak_huge_count(HAK_BACKED_HUGETLB) + hak_huge_count(HAK_BACKED_GIGANTIC);
     if (got < asked) {
         hak_options_say_short("HAKMEM_HUGE_RESERVE", asked, got);
         if (hak_options.huge_require != 0) {

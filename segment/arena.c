@@ -180,7 +180,8 @@ void hak_arena_turn_end(void)
 /* Memory of the pool behind segments `have` to `want`, unless somebody else did it meanwhile. */
 static bool commit_pooled(size_t have, size_t want)
 {
-    want = hak_min(want, have + POOL_STEP_SEGMENTS);
+    bool gigantic = want - have >= HAK_GIB / HAK_SEGMENT_BYTES;
+    want = hak_min(want, have + (gigantic ? HAK_GIB / HAK_SEGMENT_BYTES : POOL_STEP_SEGMENTS));
     if (!tables_ensure(want)) {
         return false;
     }

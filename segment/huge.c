@@ -20,17 +20,26 @@
 static struct hak_huge_config config; /* [const after init] */
 
 static _Atomic(size_t) counts[HAK_BACKINGS]; /* [any, atomic] segments; of SMALL, less all */
-static _Atomic(uint64_t) short_until_ms;     /* [who grows, atomic] */
 static _Atomic(uint32_t) said;               /* [any, atomic] messages that were written */
+
+/* The pools: 2 MiB, and 1 GiB where a reserve is that large. */
+enum { POOL_2M, POOL_1G, POOLS };
+
+static struct pool {
+    struct hak_os_pool os;            /* [const after init] but its node, see near_map() */
+    enum hak_backing backing;         /* [const after init] */
+    _Atomic(uint64_t) short_until_ms; /* [who grows, atomic] it had nothing lately */
+    /* Room for copies: as many pages as are mapped, reserved and not used. */
+    void *room;        /* [whose turn it is] NULL: none */
+    size_t room_bytes; /* [whose turn it is] */
+} pools[POOLS];
 
 /* What follows belongs to whose turn it is, see hak_arena_turn_begin(). */
 static bool lost;      /* the arena's next place is not mapped: it grows no more */
 static size_t sharers; /* children of earlier forks that may still share pages */
-/* Room for copies: as many pages as are mapped, reserved and not used. */
-static struct {
-    void *start; /* NULL: none */
-    size_t bytes;
-} room;
+static unsigned nodes; /* of memory; 0: not asked yet */
+
+static _Atomic(size_t) spilled; /* [whose turn it is, atomic] segments on another node */
 
 static void count_move(enum hak_backing from, enum hak_backing to, size_t segments)
 {
@@ -54,6 +63,10 @@ enum { SAID_FALLBACK = 1, SAID_FORK = 2 };
 void hak_huge_init(const struct hak_huge_config *wanted)
 {
     config = *wanted;
+    pools[POOL_2M].os = (struct hak_os_pool){HAK_SEGMENT_BYTES, config.mount, -1};
+    pools[POOL_2M].backing = HAK_BACKED_HUGETLB;
+    pools[POOL_1G].os = (struct hak_os_pool){HAK_GIB, NULL, -1};
+    pools[POOL_1G].backing = HAK_BACKED_GIGANTIC;
 }
 
 static bool pool_is_wanted(void)
@@ -106,13 +119,12 @@ size_t hak_huge_count(enum hak_backing backing)
 
 bool hak_pages_pooled(size_t page_idx, size_t count)
 {
-    /* relaxed: whose pages these are knows of their segments. */
-    if (atomic_load_explicit(&counts[HAK_BACKED_HUGETLB], memory_order_relaxed) == 0) {
+    if (!pool_is_wanted()) {
         return false;
     }
     size_t last = (page_idx + count - 1) / HAK_SEGMENT_PAGES;
     for (size_t i = page_idx / HAK_SEGMENT_PAGES; i <= last; i++) {
-        if (hak_segment_backing(i) == HAK_BACKED_HUGETLB) {
+        if (hak_segment_backing(i) >= HAK_BACKED_HUGETLB) {
             return true;
         }
     }
@@ -132,55 +144,55 @@ bool hak_pages_alike(size_t page_idx, size_t count)
             return false;
         }
     }
-    return backing != HAK_BACKED_HUGETLB;
+    return backing < HAK_BACKED_HUGETLB;
 }
 
 /* ---- room for copies ------------------------------------------------------------------------ */
 
-static size_t pooled_bytes(void)
+static size_t mapped_bytes(const struct pool *pool)
 {
-    return hak_huge_count(HAK_BACKED_HUGETLB) * HAK_SEGMENT_BYTES;
+    return hak_huge_count(pool->backing) * HAK_SEGMENT_BYTES;
 }
 
-static void room_drop(void)
+static void room_drop(struct pool *pool)
 {
-    if (room.start != NULL) {
-        hak_os_unreserve(room.start, room.bytes);
-        room.start = NULL;
+    if (pool->room != NULL) {
+        hak_os_unreserve(pool->room, pool->room_bytes);
+        pool->room = NULL;
     }
 }
 
-static bool room_take(size_t bytes)
+static bool room_take(struct pool *pool, size_t bytes)
 {
-    room.start = bytes == 0 ? NULL : hak_os_huge_hold(bytes, config.mount);
-    room.bytes = bytes;
-    return room.start != NULL;
+    pool->room = bytes == 0 ? NULL : hak_os_huge_hold(bytes, &pool->os);
+    pool->room_bytes = bytes;
+    return pool->room != NULL;
 }
 
-/* Pages that children of earlier forks may still ask for. */
-static size_t sharers_bytes(void)
+/* What children of earlier forks may still ask this pool for. */
+static size_t owed_bytes(const struct pool *pool)
 {
     if (sharers != 0 && hak_os_huge_shared_bytes() == 0) {
         sharers = 0;
     }
-    return sharers * pooled_bytes();
+    return sharers * mapped_bytes(pool);
 }
 
 /* Room for what is mapped and `more`, beside `more` itself. False: as it was. */
-static bool room_hold(size_t more)
+static bool room_hold(struct pool *pool, size_t more)
 {
-    size_t mapped = pooled_bytes();
+    size_t mapped = mapped_bytes(pool);
     if (!config.fork_safe) {
         return true;
     }
-    room_drop();
-    size_t owed = sharers_bytes();
-    if ((owed == 0 || hak_os_huge_free_bytes() >= owed + mapped + 2 * more) &&
-        room_take(mapped + more)) {
+    room_drop(pool);
+    size_t owed = owed_bytes(pool);
+    if ((owed == 0 || hak_os_huge_free_bytes(&pool->os) >= owed + mapped + 2 * more) &&
+        room_take(pool, mapped + more)) {
         return true;
     }
     if (owed == 0) {
-        (void)room_take(mapped);
+        (void)room_take(pool, mapped);
     }
     return false;
 }
@@ -204,56 +216,103 @@ static bool back_ordinary(size_t from, size_t to)
     return true;
 }
 
-static enum hak_os_backing segments_map(size_t at, size_t count)
+/* On the node of this thread if there are several, else on any. */
+static enum hak_os_backing near_map(struct pool *pool, size_t at, size_t count)
 {
     size_t bytes = count * HAK_SEGMENT_BYTES;
-    if (!room_hold(bytes)) {
-        return HAK_OS_REFUSED;
+    enum hak_os_backing backing = HAK_OS_REFUSED;
+    if (nodes == 0) {
+        nodes = hak_os_nodes();
     }
-    enum hak_os_backing backing = hak_os_huge_map(segment_start(at), bytes, config.mount);
-    if (backing == HAK_OS_BACKED) {
-        backing_set(at, at + count, HAK_BACKED_HUGETLB);
-    } else {
-        (void)room_hold(0);
+    if (nodes > 1) {
+        pool->os.node = hak_os_node();
+        backing = hak_os_huge_map(segment_start(at), bytes, &pool->os);
+        pool->os.node = -1;
+    }
+    if (backing == HAK_OS_REFUSED) {
+        backing = hak_os_huge_map(segment_start(at), bytes, &pool->os);
+        if (nodes > 1 && backing == HAK_OS_BACKED) {
+            /* relaxed: a figure. */
+            (void)atomic_fetch_add_explicit(&spilled, count, memory_order_relaxed);
+        }
     }
     return backing;
 }
 
-/* As many segments from `from` on as the pool has pages for. */
-static size_t back_from_pool(size_t from, size_t to)
+size_t hak_huge_spilled(void)
 {
+    /* relaxed: a figure. */
+    return atomic_load_explicit(&spilled, memory_order_relaxed);
+}
+
+static enum hak_os_backing segments_map(struct pool *pool, size_t at, size_t count)
+{
+    if (!room_hold(pool, count * HAK_SEGMENT_BYTES)) {
+        return HAK_OS_REFUSED;
+    }
+    enum hak_os_backing backing = near_map(pool, at, count);
+    if (backing == HAK_OS_BACKED) {
+        backing_set(at, at + count, pool->backing);
+    } else {
+        (void)room_hold(pool, 0);
+    }
+    return backing;
+}
+
+static bool pool_is_short(const struct pool *pool)
+{
+    /* relaxed: a time. */
+    return hak_os_now_ms() < atomic_load_explicit(&pool->short_until_ms, memory_order_relaxed);
+}
+
+/* As many segments from `from` on as the pool has pages for, in pieces of its page. */
+static size_t back_from_pool(struct pool *pool, size_t from, size_t to)
+{
+    size_t page = pool->os.page_bytes / HAK_SEGMENT_BYTES;
     size_t at = from;
-    size_t batch = to - from;
-    while (at < to && batch > 0) {
-        batch = hak_min(batch, to - at);
-        enum hak_os_backing backing = segments_map(at, batch);
+    size_t pages = (to - from) / page;
+    while (pages > 0 && at + page <= to && !pool_is_short(pool)) {
+        pages = hak_min(pages, (to - at) / page);
+        enum hak_os_backing backing = segments_map(pool, at, pages * page);
         if (backing == HAK_OS_LOST) {
             lost = true;
             return at;
         }
-        if (backing == HAK_OS_BACKED) {
-            at += batch;
-        } else {
-            batch /= 2;
+        at += backing == HAK_OS_BACKED ? pages * page : 0;
+        pages = backing == HAK_OS_BACKED ? pages : pages / 2;
+        if (pages == 0) {
+            /* relaxed: a time. */
+            atomic_store_explicit(&pool->short_until_ms, hak_os_now_ms() + SHORT_MS,
+                                  memory_order_relaxed);
         }
     }
-    if (at < to) {
-        /* relaxed: a time. */
-        atomic_store_explicit(&short_until_ms, hak_os_now_ms() + SHORT_MS, memory_order_relaxed);
-        /* A short reserve is told of by who asked for it. */
-        bool expected = config.mode == HAK_HUGE_HUGETLB && from >= config.reserve_segments;
-        if (expected || (config.mode == HAK_HUGE_AUTO && at > from)) {
-            say_once(SAID_FALLBACK, "hakmem: no more huge pages can be had from the pool, going on "
-                                    "with other pages (hakmem doctor says why)\n");
-        }
+    return at;
+}
+
+/* Pages of 1 GiB for the part of a reserve that they fit into, the rest of 2 MiB. */
+static size_t back_from_pools(size_t from, size_t to)
+{
+    size_t gib = HAK_GIB / HAK_SEGMENT_BYTES;
+    size_t at = from;
+    bool aligned = (uintptr_t)segment_start(from) % HAK_GIB == 0;
+    if (from < config.reserve_segments && aligned && to - from >= gib && config.mount == NULL) {
+        at = back_from_pool(&pools[POOL_1G], from, to);
+    }
+    if (at < to && !lost) {
+        at = back_from_pool(&pools[POOL_2M], at, to);
+    }
+    /* A short reserve is told of by who asked for it, and auto asks for nothing. */
+    bool expected = config.mode == HAK_HUGE_HUGETLB ? from >= config.reserve_segments : at > from;
+    if (at < to && expected) {
+        say_once(SAID_FALLBACK, "hakmem: no more huge pages can be had from the pool, going on "
+                                "with other pages (hakmem doctor says why)\n");
     }
     return at;
 }
 
 bool hak_huge_is_short(void)
 {
-    /* relaxed: a time. */
-    return hak_os_now_ms() < atomic_load_explicit(&short_until_ms, memory_order_relaxed);
+    return pool_is_short(&pools[POOL_2M]);
 }
 
 size_t hak_huge_back(size_t from, size_t to, enum hak_backing goal)
@@ -263,7 +322,7 @@ size_t hak_huge_back(size_t from, size_t to, enum hak_backing goal)
     }
     size_t at = from;
     if (goal == HAK_BACKED_HUGETLB) {
-        at = lost || hak_huge_is_short() ? from : back_from_pool(from, to);
+        at = lost ? from : back_from_pools(from, to);
         if (lost) {
             return at;
         }
@@ -284,21 +343,36 @@ bool hak_huge_release(size_t segment_idx)
 
 static bool fork_has_room(void)
 {
-    return hak_os_huge_free_bytes() >= pooled_bytes() + sharers_bytes();
+    for (unsigned i = 0; i < POOLS; i++) {
+        size_t mapped = mapped_bytes(&pools[i]);
+        if (mapped != 0 && hak_os_huge_free_bytes(&pools[i].os) < mapped + owed_bytes(&pools[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void rooms_drop(void)
+{
+    for (unsigned i = 0; i < POOLS; i++) {
+        room_drop(&pools[i]);
+    }
 }
 
 void hak_huge_fork_prepare(void)
 {
-    if (pooled_bytes() == 0) {
+    if (mapped_bytes(&pools[POOL_2M]) == 0 && mapped_bytes(&pools[POOL_1G]) == 0) {
         return;
     }
     hak_arena_turn_begin();
-    room_drop();
+    rooms_drop();
     uint64_t start_ms = hak_os_now_ms();
-    while (config.fork_safe && !fork_has_room() && hak_os_now_ms() - start_ms < WAIT_MS) {
+    bool has_room = fork_has_room();
+    while (!has_room && config.fork_safe && hak_os_now_ms() - start_ms < WAIT_MS) {
         hak_os_yield();
+        has_room = fork_has_room();
     }
-    if (!fork_has_room()) {
+    if (!has_room) {
         say_once(SAID_FORK, "hakmem: fork without free huge pages for what the child may write: it "
                             "may end by SIGBUS (hakmem doctor says more)\n");
     }
@@ -308,6 +382,6 @@ void hak_huge_fork_prepare(void)
 
 void hak_huge_fork_child(void)
 {
-    room_drop(); /* another thread may have taken it again; the mapping is here, its pages are not
-                  */
+    rooms_drop(); /* another thread may have taken them again; they are mapped here, without pages
+                   */
 }

@@ -28,8 +28,9 @@ enum hak_huge_mode {
 
 enum hak_backing {
     HAK_BACKED_SMALL,
-    HAK_BACKED_THP, /* asked for; smaps says what the kernel gave */
-    HAK_BACKED_HUGETLB,
+    HAK_BACKED_THP,      /* asked for; smaps says what the kernel gave */
+    HAK_BACKED_HUGETLB,  /* a page of the pool */
+    HAK_BACKED_GIGANTIC, /* a part of a page of 1 GiB, which never goes back */
     HAK_BACKINGS,
 };
 
@@ -61,10 +62,13 @@ size_t hak_huge_count(enum hak_backing backing);
 bool hak_pages_pooled(size_t page_idx, size_t count);
 bool hak_pages_alike(size_t page_idx, size_t count);
 
-/* Gives a segment of the pool back, all of whose slots the caller holds: it has pages of the
- * kernel's own size then, and reads as zero. False: the range may be unmapped, and nobody may have
- * it any more. */
+/* Gives a segment of HAK_BACKED_HUGETLB back, all of whose slots the caller holds: it has pages of
+ * the kernel's own size then, and reads as zero. False: the range may be unmapped, and nobody may
+ * have it any more. */
 bool hak_huge_release(size_t segment_idx);
+
+/* Segments of the pool that lie on another node than the thread's that first needed them. */
+size_t hak_huge_spilled(void);
 
 /* Whether the pool has nothing left, so that what is free here is better given back. */
 bool hak_huge_is_short(void);

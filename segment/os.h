@@ -46,7 +46,14 @@ enum hak_os_moved {
  * again then, and where not even that can be had, the range is a hole. */
 enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes);
 
-/* ---- huge pages of 2 MiB; `start` and `bytes` are multiples of that ---- */
+/* ---- huge pages ---- */
+
+/* Where pages of the pool (hugetlb) come from. */
+struct hak_os_pool {
+    size_t page_bytes; /* 2 MiB or 1 GiB: what ranges are multiples of */
+    const char *mount; /* a hugetlbfs with pages of that size; NULL: none is needed */
+    int node;          /* of memory; -1: any */
+};
 
 enum hak_os_backing {
     HAK_OS_BACKED,  /* every page is there: no touch can fail; it reads as zero */
@@ -54,26 +61,30 @@ enum hak_os_backing {
     HAK_OS_LOST,    /* the range may not be mapped any more */
 };
 
-/* Maps pages of the pool (hugetlb) over the range and populates them; of the hugetlbfs at `mount`
- * if that is not NULL. What the kernel would answer a touch with SIGBUS for (cgroup, cpuset, a
- * full mount) is HAK_OS_REFUSED here. */
-enum hak_os_backing hak_os_huge_map(void *start, size_t bytes, const char *mount);
+/* Maps pages of the pool over the range and populates them. What the kernel would answer a touch
+ * with SIGBUS for (cgroup, cpuset, a full mount, no page on the node) is HAK_OS_REFUSED here. */
+enum hak_os_backing hak_os_huge_map(void *start, size_t bytes, const struct hak_os_pool *pool);
 
 /* Reserves pages of the pool without using them, as room for copies after a fork; NULL: there are
  * not so many. hak_os_unreserve() gives them back. */
-void *hak_os_huge_hold(size_t bytes, const char *mount);
+void *hak_os_huge_hold(size_t bytes, const struct hak_os_pool *pool);
 
-/* The pool: free pages that nobody reserved. SIZE_MAX: not known. */
-size_t hak_os_huge_free_bytes(void);
+/* Bytes of the pool that are free and that nobody reserved. SIZE_MAX: not known. */
+size_t hak_os_huge_free_bytes(const struct hak_os_pool *pool);
 
-/* Pages of the pool that this process shares with others, after a fork. */
+/* Bytes of any pool that this process shares with others, after a fork. */
 size_t hak_os_huge_shared_bytes(void);
 
 /* NULL if huge pages of 2 MiB can be had from that directory; else what is wrong with it. */
 const char *hak_os_huge_mount_fault(const char *mount);
 
-/* Asks for transparent huge pages in the range. */
+/* Asks for transparent huge pages in the range; and how many bytes of the process have them. */
 bool hak_os_huge_advise(void *start, size_t bytes);
+size_t hak_os_huge_advised_bytes(void);
+
+/* How many nodes of memory there are, and that of the CPU this thread runs on. */
+unsigned hak_os_nodes(void);
+int hak_os_node(void);
 
 /* Milliseconds of a clock that never runs back; some milliseconds coarse, and cheap. */
 uint64_t hak_os_now_ms(void);

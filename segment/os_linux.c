@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/membarrier.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -118,9 +119,9 @@ enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
 
 /* ---- huge pages ---- */
 
-#define HUGE_BYTES (2 * HAK_MIB)
-#define HUGE_FLAGS (MAP_HUGETLB | 21 << MAP_HUGE_SHIFT) /* 2 MiB, whatever the default is */
 #define NO_FILE (-1)
+#define NODES_MAX 1024
+#define MPOL_BIND 2 /* linux/mempolicy.h, which not every system has */
 
 /* Not open(), read() and close(): those are cancellation points, and malloc is none. */
 static int file_open(const char *path, int flags)
@@ -164,67 +165,77 @@ static int huge_file_open(const char *mount)
     return file;
 }
 
-static void *huge_mmap(void *start, size_t bytes, int flags, const char *mount)
+static void *huge_mmap(void *start, size_t bytes, int flags, const struct hak_os_pool *pool)
 {
     int file = NO_FILE;
-    if (mount != NULL) {
-        file = huge_file_open(mount);
+    if (pool->mount != NULL) {
+        file = huge_file_open(pool->mount);
         if (file < 0) {
             return MAP_FAILED;
         }
     } else {
-        flags |= MAP_ANONYMOUS | HUGE_FLAGS;
+        /* The size is named: the default may be another. */
+        flags |= MAP_ANONYMOUS | MAP_HUGETLB | __builtin_ctzll(pool->page_bytes) << MAP_HUGE_SHIFT;
     }
     void *result = mmap(start, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | flags, file, 0);
     file_close(file);
     return result;
 }
 
+/* Before the first touch: only then does it decide. */
+static bool node_bind(void *start, size_t bytes, int node)
+{
+    unsigned long mask[NODES_MAX / 64] = {0};
+    if (node < 0 || node >= NODES_MAX) {
+        return node < 0;
+    }
+    mask[node / 64] = 1UL << node % 64;
+    return syscall(SYS_mbind, start, bytes, MPOL_BIND, mask, (unsigned long)NODES_MAX, 0UL) == 0;
+}
+
 /* Before Linux 5.14: the kernel itself writes a zero to each page, and an error is no signal. */
-static bool populate_by_read(char *start, size_t bytes)
+static bool populate_by_read(char *start, size_t bytes, size_t page_bytes)
 {
     int zero = file_open("/dev/zero", O_RDONLY);
     bool done = zero >= 0;
-    for (size_t at = 0; done && at < bytes; at += HUGE_BYTES) {
+    for (size_t at = 0; done && at < bytes; at += page_bytes) {
         done = file_read(zero, start + at, 1) == 1;
     }
     file_close(zero);
     return done;
 }
 
-static bool populate(void *start, size_t bytes)
+static bool populate(void *start, size_t bytes, size_t page_bytes)
 {
     if (madvise(start, bytes, MADV_POPULATE_WRITE) == 0) {
         return true;
     }
-    return errno == EINVAL && populate_by_read(start, bytes);
+    return errno == EINVAL && populate_by_read(start, bytes, page_bytes);
 }
 
-enum hak_os_backing hak_os_huge_map(void *start, size_t bytes, const char *mount)
+enum hak_os_backing hak_os_huge_map(void *start, size_t bytes, const struct hak_os_pool *pool)
 {
     int saved = errno;
-    enum hak_os_backing backing = HAK_OS_BACKED;
+    enum hak_os_backing backing = HAK_OS_REFUSED;
     /* Asked for elsewhere first: a refusal then leaves the range alone on every kernel. */
-    void *probe = huge_mmap(NULL, bytes, 0, mount);
-    bool had = probe != MAP_FAILED;
-    if (had) {
+    void *probe = huge_mmap(NULL, bytes, 0, pool);
+    if (probe != MAP_FAILED) {
         (void)munmap(probe, bytes);
-        had = huge_mmap(start, bytes, MAP_FIXED, mount) == start && populate(start, bytes);
-        if (!had && !hak_os_renew(start, bytes)) {
+        if (huge_mmap(start, bytes, MAP_FIXED, pool) == start &&
+            node_bind(start, bytes, pool->node) && populate(start, bytes, pool->page_bytes)) {
+            backing = HAK_OS_BACKED;
+        } else if (!hak_os_renew(start, bytes)) {
             backing = HAK_OS_LOST;
         }
-    }
-    if (!had && backing != HAK_OS_LOST) {
-        backing = HAK_OS_REFUSED;
     }
     errno = saved;
     return backing;
 }
 
-void *hak_os_huge_hold(size_t bytes, const char *mount)
+void *hak_os_huge_hold(size_t bytes, const struct hak_os_pool *pool)
 {
     int saved = errno;
-    void *start = huge_mmap(NULL, bytes, 0, mount);
+    void *start = huge_mmap(NULL, bytes, 0, pool);
     errno = saved;
     return start == MAP_FAILED ? NULL : start;
 }
@@ -246,27 +257,53 @@ static size_t file_number(const char *path, const char *key)
     return known ? (size_t)number : SIZE_MAX;
 }
 
-size_t hak_os_huge_free_bytes(void)
+size_t hak_os_huge_free_bytes(const struct hak_os_pool *pool)
 {
-    static const char *const pool = "/sys/kernel/mm/hugepages/hugepages-2048kB/";
-    char path[128];
-    size_t pages[2];
-    static const char *const names[] = {"free_hugepages", "resv_hugepages"};
-    for (size_t i = 0; i < 2; i++) {
-        memcpy(path, pool, strlen(pool) + 1);
-        memcpy(path + strlen(pool), names[i], strlen(names[i]) + 1);
-        pages[i] = file_number(path, "");
-    }
-    if (pages[0] == SIZE_MAX || pages[1] == SIZE_MAX) {
+    bool large = pool->page_bytes != 2 * HAK_MIB;
+    size_t free_pages =
+        file_number(large ? "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages"
+                          : "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages",
+                    "");
+    size_t reserved_pages =
+        file_number(large ? "/sys/kernel/mm/hugepages/hugepages-1048576kB/resv_hugepages"
+                          : "/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages",
+                    "");
+    if (free_pages == SIZE_MAX || reserved_pages == SIZE_MAX) {
         return SIZE_MAX;
     }
-    return (pages[0] - hak_min(pages[0], pages[1])) * HUGE_BYTES;
+    return (free_pages - hak_min(free_pages, reserved_pages)) * pool->page_bytes;
+}
+
+/* Of the whole process, in bytes; 0 where the kernel does not tell. */
+static size_t smaps_bytes(const char *key)
+{
+    size_t kib = file_number("/proc/self/smaps_rollup", key);
+    return kib == SIZE_MAX ? 0 : kib * HAK_KIB;
 }
 
 size_t hak_os_huge_shared_bytes(void)
 {
-    size_t kib = file_number("/proc/self/smaps_rollup", "Shared_Hugetlb:");
-    return kib == SIZE_MAX ? 0 : kib * HAK_KIB;
+    return smaps_bytes("Shared_Hugetlb:");
+}
+
+size_t hak_os_huge_advised_bytes(void)
+{
+    return smaps_bytes("AnonHugePages:");
+}
+
+/* The list reads "0" or "0-3"; of one with gaps only the first run is used. */
+unsigned hak_os_nodes(void)
+{
+    size_t first = file_number("/sys/devices/system/node/online", "");
+    size_t last = file_number("/sys/devices/system/node/online", "-");
+    return first == 0 && last != SIZE_MAX && last < NODES_MAX ? (unsigned)last + 1 : 1;
+}
+
+int hak_os_node(void)
+{
+    unsigned cpu;
+    unsigned node;
+    return getcpu(&cpu, &node) == 0 ? (int)node : -1;
 }
 
 const char *hak_os_huge_mount_fault(const char *mount)
@@ -278,7 +315,7 @@ const char *hak_os_huge_mount_fault(const char *mount)
         fault = "cannot be looked at";
     } else if (system.f_type != HUGETLBFS_MAGIC) {
         fault = "is no hugetlbfs";
-    } else if ((size_t)system.f_bsize != HUGE_BYTES) {
+    } else if ((size_t)system.f_bsize != 2 * HAK_MIB) {
         fault = "has pages of another size than 2 MiB";
     } else {
         int file = huge_file_open(mount);

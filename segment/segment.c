@@ -422,7 +422,7 @@ static uint32_t slots_to_purge(size_t segment_idx, uint32_t slots, bool all_free
     bool trims = which == HAK_PURGE_TRIM;
     if (slots == 0 ||
         (backing == HAK_BACKED_HUGETLB && !(all_free && (trims || hak_huge_is_short()))) ||
-        (backing == HAK_BACKED_THP && !(all_free || trims))) {
+        backing == HAK_BACKED_GIGANTIC || (backing == HAK_BACKED_THP && !(all_free || trims))) {
         return 0;
     }
     /* relaxed: a hint; at worst the mappings merge another time. */
