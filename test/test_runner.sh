@@ -192,7 +192,7 @@ also '^gate (met|MISSED): MIXED, wanted at least 1;'
 also '^c6_heavy +[0-9.]+ +[0-9.]+$'
 expect health_few 3 '^gate not measured: MIXED, .* too few samples' run --health --quick --rounds 2
 expect latency_of_nothing 1 'no single calls can be timed' run --only nothing --latency 1
-expect what_twice 1 'of --only, --trace, --health and a program' run --health --only nothing
+expect what_twice 1 'of --only, --trace, --health, --huge and a program' run --health --only nothing
 
 # ---- a recorded trace ---------------------------------------------------------------------------
 
@@ -235,7 +235,7 @@ expect program_missing 2 'exit status 127: ./no-such-program: No such file' \
 # shellcheck disable=SC2016 # the inner shell expands it
 expect program_arguments 0 '^wall clock, s +[0-9]' \
     run --rounds 1 -- bash -c '[[ $# == 2 && $2 == "a b" ]]' - --only 'a b'
-expect program_and_only 1 'of --only, --trace, --health and a program' run --only nothing -- /bin/true
+expect program_and_only 1 'of --only, --trace, --health, --huge and a program' run --only nothing -- /bin/true
 expect without_dashes 1 "what is '/bin/true'" run /bin/true
 # The descriptors that a program finds beyond its own, with and without the runner.
 cat >"$work/descriptors" <<'BASH'

@@ -108,6 +108,15 @@ static void preload_set(const struct launch *launch, int report)
         setenv(WHO_MALLOC_VARIABLE, where, 1);
 }
 
+/* "A=1 B=2" into the environment. */
+static void settings_put(const char *settings)
+{
+    char *rest = settings == NULL ? NULL : strdup(settings); /* it stays in the environment */
+    char *setting;
+    while (rest != NULL && (setting = strtok_r(rest, " ", &rest)) != NULL)
+        putenv(setting);
+}
+
 _Noreturn static void child_exec(const struct launch *launch, int output, int report)
 {
     setpgid(0, 0);
@@ -119,6 +128,7 @@ _Noreturn static void child_exec(const struct launch *launch, int output, int re
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
     preload_set(launch, report);
+    settings_put(launch->settings);
     if (launch->set != NULL)
         putenv((char *)(uintptr_t)launch->set);
     if (launch->pin)

@@ -13,9 +13,10 @@ enum { REASON_BYTES = 160, OUTPUT_BYTES = 64 * 1024 };
 
 struct launch {
     const char *const *argv;
-    const char *preload; /* NULL or "": none */
-    const char *witness; /* libwhomalloc.so, preloaded behind it; NULL: none */
-    const char *set;     /* "NAME=VALUE" of its environment; NULL: none */
+    const char *preload;  /* NULL or "": none */
+    const char *witness;  /* libwhomalloc.so, preloaded behind it; NULL: none */
+    const char *set;      /* "NAME=VALUE" of its environment; NULL: none */
+    const char *settings; /* the same, several with spaces between; NULL: none */
     double timeout_s;
     bool pin;
 };

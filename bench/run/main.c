@@ -34,6 +34,9 @@ static const char usage[] =
     "  --health              the profiles MIXED and C6_HEAVY, hakmem against glibc: with a gate "
     "for\n"
     "                        each, wanted at least 1\n"
+    "  --huge                large heaps: hakmem on pages of 4 KiB, THP and hugetlb, of which the "
+    "pool\n"
+    "                        must have 800 of 2 MiB\n"
     "  --peers, --no-peers   with or without mimalloc, jemalloc, tcmalloc (with; --ab: without)\n"
     "  --variant NAME=LIB.so another allocator, or another library for one of the variants\n"
     "  --variants LIST       only these variants, separated by commas\n"
@@ -75,6 +78,7 @@ enum option_id {
     OPTION_LATENCY,
     OPTION_TRACE,
     OPTION_HEALTH,
+    OPTION_HUGE,
     OPTION_NO_COUNTS,
     OPTION_PIN,
     OPTION_SEED,
@@ -103,6 +107,7 @@ static const struct option option_table[] = {
     {"latency", required_argument, NULL, OPTION_LATENCY},
     {"trace", required_argument, NULL, OPTION_TRACE},
     {"health", no_argument, NULL, OPTION_HEALTH},
+    {"huge", no_argument, NULL, OPTION_HUGE},
     {"no-counts", no_argument, NULL, OPTION_NO_COUNTS},
     {"pin", no_argument, NULL, OPTION_PIN},
     {"seed", required_argument, NULL, OPTION_SEED},
@@ -200,6 +205,9 @@ static bool option_apply_what(int id, struct options *options)
     case OPTION_HEALTH:
         options->health = true;
         return gate_add(options, "MIXED=1") && gate_add(options, "C6_HEAVY=1");
+    case OPTION_HUGE:
+        options->huge = true;
+        return true;
     case OPTION_VARIANTS:
         options->variants = optarg;
         return true;
@@ -298,10 +306,10 @@ static void options_read(struct options *options, int argc, char **argv)
     };
     while ((id = getopt_long(argc, argv, "+", option_table, NULL)) != -1)
         option_apply(id, options, &peers);
-    options->peers = peers < 0 ? !options->ab && !options->health : peers != 0;
+    options->peers = peers < 0 ? !options->ab && !options->health && !options->huge : peers != 0;
     if (optind < argc)
         options_read_program(options, argv);
-    if (options->trace != NULL || options->health || options->program != NULL)
+    if (options->trace != NULL || options->health || options->huge || options->program != NULL)
         options->probes = false;
     if ((options->only != NULL) + (options->trace != NULL) + (options->program != NULL) +
             options->health >
@@ -350,6 +358,8 @@ static bool row_wanted(const struct row *row, const struct options *options)
     const char *pattern = options->only;
     if (options->health)
         return (row->flags & ROW_HEALTH) != 0;
+    if (options->huge || (pattern == NULL && (row->flags & ROW_HUGE) != 0))
+        return options->huge && (row->flags & ROW_HUGE) != 0;
     if (pattern == NULL && !options->ab && (row->flags & ROW_AB_ONLY) != 0)
         return false;
     return pattern == NULL || strstr(row->name, pattern) != NULL ||

@@ -127,6 +127,7 @@ static void program_run(const struct comparison *s, struct sample *sample)
     struct launch launch = {
         .argv = s->options.program,
         .preload = s->variants[sample->variant].library,
+        .settings = s->variants[sample->variant].settings,
         .witness = witness,
         .timeout_s = s->options.timeout_s,
         .pin = s->options.pin,
@@ -187,6 +188,7 @@ static void bench_run(const struct comparison *s, struct sample *sample)
     struct launch launch = {
         .argv = command_of(s, sample, &command),
         .preload = s->variants[sample->variant].library,
+        .settings = s->variants[sample->variant].settings,
         .set = setting_of(s, sample),
         .timeout_s = s->options.timeout_s,
         .pin = s->options.pin && (row->flags & ROW_ONE_THREAD) != 0,

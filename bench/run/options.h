@@ -18,7 +18,7 @@ struct gate {
 struct options {
     unsigned rounds;
     int latency_rounds; /* of runs in which single calls are timed; -1: not said */
-    bool quick, ab, peers, pin, control, factors, health;
+    bool quick, ab, peers, pin, control, factors, health, huge;
     bool probes, calls; /* counts: once for each variant; system calls for each bench (--ab) */
     const char *const *program; /* the only bench; NULL: those of all_rows */
     const char *trace;          /* the same */

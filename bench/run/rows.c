@@ -43,6 +43,8 @@ const struct row all_rows[] = {
     {"churn", "bench_churn", "4 20000 2 42", "4 20000 0.3 42", ROW_AB_ONLY},
     {"realloc", "bench_realloc", "140000 42", "1500 42", ROW_AB_ONLY | ROW_ONE_THREAD},
     {"large", "bench_large", "2000 20 42", NULL, ROW_AB_ONLY | BY_TIME},
+    {"mixed_1m", "bench_random_mixed", "10000000 1000000 42", NULL, ROW_HUGE | BY_TIME},
+    {"chase_1g", "bench_huge", "1024 20000000 42", "1024 5000000 42", ROW_HUGE | ROW_ONE_THREAD},
     /* The last two: a trace, and what stands behind `--`. */
     {trace_name, "bench_replay", trace_path, NULL, ROW_TRACE},
     {program_name, program_path, program_arguments, NULL, ROW_PROGRAM},

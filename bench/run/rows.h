@@ -53,6 +53,7 @@ enum row_flag {
     ROW_PROGRAM = 8,     /* any program: it reports nothing, the runner measures it */
     ROW_TRACE = 16,      /* a recorded trace */
     ROW_HEALTH = 32,     /* one of the health profiles */
+    ROW_HUGE = 128,      /* runs with --huge or when --only names it */
     ROW_BY_TIME = 64,    /* repeats its iterations for two seconds unless --quick */
 };
 

@@ -39,6 +39,7 @@ enum variant_kind {
 struct variant {
     char name[NAME_BYTES];
     char library[PATH_MAX]; /* "": none is preloaded */
+    const char *settings;   /* of its environment, with spaces between; NULL: none */
     enum variant_kind kind;
     bool present;
     bool wanted; /* in this run, if present */

@@ -45,6 +45,14 @@ static double figure_vmas(const struct comparison *s, unsigned row, int variant)
     return cell_median(s, row, variant, METRIC_VMAS);
 }
 
+/* Of the pool and transparent ones. */
+static double figure_huge_mb(const struct comparison *s, unsigned row, int variant)
+{
+    return (cell_median(s, row, variant, METRIC_HUGETLB_KB) +
+            cell_median(s, row, variant, METRIC_THP_KB)) /
+           1024;
+}
+
 static void number_print(FILE *out, double value, const char *format)
 {
     char text[32] = "-";
@@ -341,10 +349,12 @@ static void benches_print(const struct comparison *s, FILE *out)
 {
     memory_print(s, out);
     latencies_print(s, out);
-    if (!s->options.ab)
+    if (!s->options.ab && !s->options.huge)
         return;
     figures_print(s, out, "page faults", figure_faults);
-    if (s->options.calls)
+    if (s->options.huge)
+        figures_print(s, out, "huge pages with all blocks in use, MB", figure_huge_mb);
+    if (s->options.ab && s->options.calls)
         figures_print(s, out, "system calls for memory, under strace", figure_calls);
     figures_print(s, out, "mappings (VMAs) with all blocks in use", figure_vmas);
 }

@@ -80,10 +80,34 @@ static void factors_find(struct comparison *s)
     globfree(&found);
 }
 
+/* hakmem's library by what backs its heap, in place of all other variants. The pool must have the
+ * pages: REQUIRE fails a run that would go on without. The benches do not fork. */
+static void huge_variants_find(struct comparison *s)
+{
+    static const struct {
+        const char *name, *settings;
+    } backings[] = {
+        {"hakmem", "HAKMEM_HUGE=off"},
+        {"hakmem-thp", "HAKMEM_HUGE=thp"},
+        {"hakmem-hugetlb", "HAKMEM_HUGE=hugetlb HAKMEM_HUGE_REQUIRE=1 HAKMEM_HUGE_FORK=warn"},
+    };
+    for (unsigned i = 0; i < sizeof backings / sizeof backings[0]; i++) {
+        struct variant *variant =
+            variant_new(s, backings[i].name, i == 0 ? VARIANT_HAKMEM : VARIANT_OTHER);
+        variant->settings = backings[i].settings;
+        variant->wanted = true;
+        variant->present = library_at(s->program_dir, "libhakmem.so", variant->library);
+    }
+}
+
 void variants_find(struct comparison *s)
 {
     struct variant *glibc = variant_new(s, "glibc", VARIANT_GLIBC);
     glibc->present = glibc->wanted = true;
+    if (s->options.huge) {
+        huge_variants_find(s);
+        return;
+    }
     struct variant *hakmem = variant_new(s, "hakmem", VARIANT_HAKMEM);
     hakmem->wanted = true;
     hakmem->present = library_at(s->program_dir, "libhakmem.so", hakmem->library);
