@@ -10,6 +10,7 @@
 #include "front/guard.h"
 #include "front/heap.h"
 #include "hakmem.h"
+#include "segment/huge.h"
 #include "segment/os.h"
 
 struct totals {
@@ -96,6 +97,31 @@ struct mallinfo hak_mallinfo(void)
     return info;
 }
 
+static size_t backed_bytes(enum hak_backing backing)
+{
+    return hak_huge_count(backing) * HAK_SEGMENT_BYTES;
+}
+
+/* A line about huge pages, if there are any. */
+static void backing_stats(void)
+{
+    char text[512];
+    if (hak_huge_count(HAK_BACKED_SMALL) == hak_arena_committed()) {
+        return;
+    }
+    int bytes = snprintf(
+        text, sizeof text,
+        "hakmem: backed by %zu B of pages of 1 GiB, %zu B of 2 MiB (%zu B of them "
+        "free but kept, %zu B on another node), %zu B with THP asked for (%zu B of "
+        "the process have it), %zu B of ordinary pages at most\n",
+        backed_bytes(HAK_BACKED_GIGANTIC), backed_bytes(HAK_BACKED_HUGETLB),
+        hak_huge_pinned_bytes(), hak_huge_spilled() * HAK_SEGMENT_BYTES,
+        backed_bytes(HAK_BACKED_THP), hak_os_huge_advised_bytes(), backed_bytes(HAK_BACKED_SMALL));
+    if (bytes > 0) {
+        hak_os_write_error(text, hak_min((size_t)bytes, sizeof text - 1));
+    }
+}
+
 void hak_malloc_stats(void)
 {
     struct totals totals = totals_read();
@@ -110,6 +136,7 @@ void hak_malloc_stats(void)
     if (bytes > 0) {
         hak_os_write_error(text, hak_min((size_t)bytes, sizeof text - 1));
     }
+    backing_stats();
 }
 
 int hak_malloc_info(int options, FILE *stream)
@@ -127,9 +154,15 @@ int hak_malloc_info(int options, FILE *stream)
                 "<system type=\"current\" size=\"%zu\"/>\n"
                 "</heap>\n"
                 "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n"
+                "<aspace type=\"1g\" size=\"%zu\"/>\n"
+                "<aspace type=\"2m\" size=\"%zu\"/>\n"
+                "<aspace type=\"thp\" size=\"%zu\"/>\n"
+                "<aspace type=\"ordinary\" size=\"%zu\"/>\n"
                 "</malloc>\n",
                 totals.free_slots, totals.free_bytes, totals.large_count, totals.large_bytes,
                 totals.page_bytes + totals.large_bytes + totals.dirty_bytes,
-                totals.dirty_bytes / HAK_PAGE_BYTES, totals.dirty_bytes);
+                totals.dirty_bytes / HAK_PAGE_BYTES, totals.dirty_bytes,
+                backed_bytes(HAK_BACKED_GIGANTIC), backed_bytes(HAK_BACKED_HUGETLB),
+                backed_bytes(HAK_BACKED_THP), backed_bytes(HAK_BACKED_SMALL));
     return written < 0 ? -1 : 0;
 }

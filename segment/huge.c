@@ -117,6 +117,17 @@ size_t hak_huge_count(enum hak_backing backing)
     return backing == HAK_BACKED_SMALL ? hak_arena_committed() + segments : segments;
 }
 
+size_t hak_huge_pinned_bytes(void)
+{
+    size_t pinned = 0;
+    size_t end = hak_huge_count(HAK_BACKED_HUGETLB) == 0 ? 0 : hak_arena_end();
+    for (size_t i = 0; i < end; i++) {
+        enum hak_pool pool;
+        pinned += hak_segment_backing(i) == HAK_BACKED_HUGETLB && hak_segment_taken(i, &pool) == 0;
+    }
+    return pinned * HAK_SEGMENT_BYTES;
+}
+
 bool hak_pages_pooled(size_t page_idx, size_t count)
 {
     if (!pool_is_wanted()) {

@@ -67,6 +67,10 @@ bool hak_pages_alike(size_t page_idx, size_t count);
  * have it any more. */
 bool hak_huge_release(size_t segment_idx);
 
+/* Bytes of segments of HAK_BACKED_HUGETLB that are free: kept, so that the pool does not run dry in
+ * between, until a trim or until it has. */
+size_t hak_huge_pinned_bytes(void);
+
 /* Segments of the pool that lie on another node than the thread's that first needed them. */
 size_t hak_huge_spilled(void);
 
