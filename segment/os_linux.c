@@ -2,9 +2,9 @@
  * os on Linux: the only file of the library that calls the kernel for memory and time.
  *
  * System calls: mmap, munmap, mprotect, madvise, mremap, mincore, getrlimit (prlimit64), sysinfo,
- * write, membarrier, clock_nanosleep; clock_gettime through the vDSO; with huge pages also openat,
+ * write, membarrier, nanosleep; clock_gettime through the vDSO; with huge pages also openat,
  * read, close, unlink and statfs. Nothing else but what abort() does, for those who write seccomp
- * filters.
+ * filters. Those whose functions in libc are cancellation points are made by number: malloc is none.
  */
 #include "segment/os.h"
 
@@ -123,7 +123,6 @@ enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
 #define NODES_MAX 1024
 #define MPOL_BIND 2 /* linux/mempolicy.h, which not every system has */
 
-/* Not open(), read() and close(): those are cancellation points, and malloc is none. */
 static int file_open(const char *path, int flags)
 {
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0600);
@@ -380,7 +379,7 @@ void hak_os_yield(void)
 {
     int saved = errno;
     /* Not sched_yield(): a real-time thread would keep the CPU from the one it waits for. */
-    (void)nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    (void)syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = 20000}, NULL);
     errno = saved;
 }
 
@@ -388,7 +387,7 @@ void hak_os_write_error(const char *text, size_t bytes)
 {
     int saved = errno;
     while (bytes > 0) {
-        ssize_t written = write(STDERR_FILENO, text, bytes);
+        ssize_t written = (ssize_t)syscall(SYS_write, STDERR_FILENO, text, bytes);
         if (written <= 0) {
             break;
         }

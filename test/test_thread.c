@@ -5,6 +5,7 @@
  */
 #include "front/heap.h"
 #include "region/region.h"
+#include "segment/os.h"
 #include "segment/segment.h"
 
 #include "support.h"
@@ -227,6 +228,33 @@ static void thread__cancelled__cleanup_frees(void **state)
     assert_clean(before_bytes);
 }
 
+/* Each of these calls the kernel by way of what libc makes a cancellation point. */
+static void *call_while_cancelled(void *argument)
+{
+    pthread_barrier_wait(argument); /* the cancellation is pending from here on */
+    pthread_barrier_wait(argument);
+    hak_malloc_stats();
+    hak_os_yield();
+    hak_free(hak_malloc(100));
+    return argument;
+}
+
+static void thread__cancellation_pending__calls_are_not_its_end(void **state)
+{
+    (void)state;
+    pthread_barrier_t barrier;
+    pthread_t thread;
+    void *result = NULL;
+    assert_int_equal(pthread_barrier_init(&barrier, NULL, 2), 0);
+    assert_int_equal(pthread_create(&thread, NULL, call_while_cancelled, &barrier), 0);
+    pthread_barrier_wait(&barrier);
+    assert_int_equal(pthread_cancel(thread), 0);
+    pthread_barrier_wait(&barrier);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_ptr_equal(result, &barrier);
+    pthread_barrier_destroy(&barrier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +262,7 @@ int main(void)
         cmocka_unit_test(thread__first_use_is_its_last__nothing_is_lost),
         cmocka_unit_test(thread__blocks_outlive_it__others_free_them),
         cmocka_unit_test(thread__cancelled__cleanup_frees),
+        cmocka_unit_test(thread__cancellation_pending__calls_are_not_its_end),
     };
     return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
 }
