@@ -92,10 +92,15 @@ options_of_header() {
     sed -n '/^#define HAK_OPTIONS(X)/,/^$/p' front/options.h | tr -d '\\\n' | sed 's/  X(/\n/g' |
         sed -nE 's/^ *[a-z_]+, *"(HAKMEM_[A-Z_]+)", *(NULL|"[A-Z_]+"), *([0-9]+), *([0-9]+), *([0-9]+),.*/\1 \3 \4 \5 \2/p' |
         sed 's/"//g; s/NULL/-/; s/^HAKMEM_ARENA_GIB 0 /HAKMEM_ARENA_GIB automatic /' | sort
+    sed -n '/^#define HAK_WORD_OPTIONS(X)/,/^$/p' front/options.h | tr -d '\\\n' | sed 's/  X(/\n/g' |
+        sed -nE 's/^ *[a-z_]+, *"(HAKMEM_[A-Z_]+)", *([0-9]+), *"([a-z|]+)",.*/\1 \2 \3/p' |
+        awk '{ split($3, words, "|"); print $1, words[$2 + 1], $3 }' | sort
 }
 options_of_readme() {
-    awk -F ' *[|] *' '$2 ~ /^`HAKMEM_[A-Z_]+`$/ {
+    awk -F ' *[|] *' '$2 ~ /^`HAKMEM_[A-Z_]+`$/ && $4 ~ /^[0-9]/ {
         gsub(/`/, ""); split($4, range, /[^0-9]+/); print $2, $3, range[1], range[2], $5 }' "$1" | sort
+    awk -F ' *[|] *' '$2 ~ /^`HAKMEM_[A-Z_]+`$/ && $4 ~ /^[a-z]+,/ {
+        gsub(/`/, ""); gsub(/, /, "|", $4); print $2, $3, $4 }' "$1" | sort
 }
 
 # --- the checks can fail
