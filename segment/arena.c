@@ -74,6 +74,8 @@ static bool reserve_bytes(size_t bytes)
     hak_arena.maps = (struct hak_segment_maps *)(void *)(tables + at.maps);
     hak_region_init((uintptr_t)base, (_Atomic(uintptr_t) *)(void *)(tables + at.tags),
                     segments * HAK_SEGMENT_PAGES);
+    hak_os_huge_forbid(tables, at.total_bytes);
+    hak_huge_forbid(0, segments);
     hak_meta_init(tables + at.meta, at.meta_bytes);
     return true;
 }

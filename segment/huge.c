@@ -158,6 +158,19 @@ bool hak_pages_alike(size_t page_idx, size_t count)
     return backing < HAK_BACKED_HUGETLB;
 }
 
+static char *segment_start(size_t segment_idx)
+{
+    return hak_arena.base + segment_idx * HAK_SEGMENT_BYTES;
+}
+
+void hak_huge_forbid(size_t from, size_t to)
+{
+    to = hak_min(to, config.threshold_segments);
+    if (from < to) {
+        hak_os_huge_forbid(segment_start(from), (to - from) * HAK_SEGMENT_BYTES);
+    }
+}
+
 /* ---- room for copies ------------------------------------------------------------------------ */
 
 static size_t mapped_bytes(const struct pool *pool)
@@ -209,11 +222,6 @@ static bool room_hold(struct pool *pool, size_t more)
 }
 
 /* ---- backing -------------------------------------------------------------------------------- */
-
-static char *segment_start(size_t segment_idx)
-{
-    return hak_arena.base + segment_idx * HAK_SEGMENT_BYTES;
-}
 
 static bool back_ordinary(size_t from, size_t to)
 {

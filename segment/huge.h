@@ -45,6 +45,14 @@ struct hak_huge_config {
 /* Called once, before the arena commits anything. */
 void hak_huge_init(const struct hak_huge_config *config);
 
+/*
+ * Keeps transparent huge pages out of the segments from `from` to `to` that lie below the
+ * threshold. Where the system gives them unasked (`enabled` is `always`), a program that touches
+ * one page of each of ten segments would take 20 MiB. Mappings merge only if all of them say the
+ * same: for the reservation, and for what is mapped anew in it.
+ */
+void hak_huge_forbid(size_t from, size_t to);
+
 /* What a segment that is committed next should be backed by; the same for all of them from it up to
  * `*border`, which it does not reach. */
 enum hak_backing hak_huge_goal(size_t segment_idx, size_t *border);

@@ -82,6 +82,9 @@ const char *hak_os_huge_mount_fault(const char *mount);
 bool hak_os_huge_advise(void *start, size_t bytes);
 size_t hak_os_huge_advised_bytes(void);
 
+/* Keeps transparent huge pages out of the range, where the system would give them unasked. */
+void hak_os_huge_forbid(void *start, size_t bytes);
+
 /* How many nodes of memory there are, and that of the CPU this thread runs on. */
 unsigned hak_os_nodes(void);
 int hak_os_node(void);

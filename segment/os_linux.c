@@ -4,7 +4,8 @@
  * System calls: mmap, munmap, mprotect, madvise, mremap, mincore, getrlimit (prlimit64), sysinfo,
  * write, membarrier, nanosleep; clock_gettime through the vDSO; with huge pages also openat,
  * read, close, unlink and statfs. Nothing else but what abort() does, for those who write seccomp
- * filters. Those whose functions in libc are cancellation points are made by number: malloc is none.
+ * filters. Those whose functions in libc are cancellation points are made by number: malloc is
+ * none.
  */
 #include "segment/os.h"
 
@@ -288,6 +289,13 @@ size_t hak_os_huge_shared_bytes(void)
 size_t hak_os_huge_advised_bytes(void)
 {
     return smaps_bytes("AnonHugePages:");
+}
+
+void hak_os_huge_forbid(void *start, size_t bytes)
+{
+    int saved = errno;
+    (void)madvise(start, bytes, MADV_NOHUGEPAGE); /* refused where the kernel has none */
+    errno = saved;
 }
 
 /* The list reads "0" or "0-3"; of one with gaps only the first run is used. */

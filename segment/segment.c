@@ -380,6 +380,7 @@ static uint32_t slots_purge(size_t segment_idx, uint32_t slots, bool *lost)
     }
     if (moved != 0 && slots == ALL_SLOTS) {
         *lost = !hak_os_renew(start, HAK_SEGMENT_BYTES);
+        hak_huge_forbid(segment_idx, segment_idx + 1);
         hak_segment_moved(segment_idx, *lost);
         return *lost ? 0 : slots;
     }
