@@ -155,19 +155,12 @@ static size_t commit_step_segments(size_t committed)
 
 static _Atomic(bool) turn; /* [any, atomic] somebody maps pages of the pool */
 
-static bool turn_try(void)
+bool hak_arena_turn_try(void)
 {
     bool free = false;
     /* acquire: pairs with the release in hak_arena_turn_end(). */
     return atomic_compare_exchange_strong_explicit(&turn, &free, true, memory_order_acquire,
                                                    memory_order_relaxed);
-}
-
-void hak_arena_turn_begin(void)
-{
-    while (!turn_try()) {
-        hak_os_yield();
-    }
 }
 
 void hak_arena_turn_end(void)
@@ -179,15 +172,23 @@ void hak_arena_turn_end(void)
 /* Segments that are committed at once, when pages of the pool are to be populated for them. */
 #define POOL_STEP_SEGMENTS ((size_t)32)
 
-/* Memory of the pool behind segments `have` to `want`, unless somebody else did it meanwhile. */
-static bool commit_pooled(size_t have, size_t want)
+/* Memory of the pool behind segments from `have` on, to `least` or some more. True: that was done,
+ * or somebody else is at it. */
+static bool commit_pooled(size_t have, size_t least, size_t border)
 {
-    bool gigantic = want - have >= HAK_GIB / HAK_SEGMENT_BYTES;
-    want = hak_min(want, have + (gigantic ? HAK_GIB / HAK_SEGMENT_BYTES : POOL_STEP_SEGMENTS));
+    size_t gib = HAK_GIB / HAK_SEGMENT_BYTES;
+    size_t want = hak_min(least, have + (least - have >= gib ? gib : POOL_STEP_SEGMENTS));
+    if (hak_huge_is_short()) { /* other pages cost nothing before they are touched */
+        want = hak_max(want, have + commit_step_segments(have));
+        want = hak_min(want, hak_min(border, hak_arena.max_segments));
+    }
     if (!tables_ensure(want)) {
         return false;
     }
-    hak_arena_turn_begin();
+    if (!hak_arena_turn_try()) {
+        hak_os_yield();
+        return true;
+    }
     size_t done = want;
     if (hak_arena_committed() == have) {
         done = hak_huge_back(have, want, HAK_BACKED_HUGETLB);
@@ -221,7 +222,7 @@ static bool commit_ensure(size_t segments)
         size_t least = hak_min(segments, border);
         size_t want = hak_max(least, have + commit_step_segments(have));
         want = hak_min(want, hak_min(border, hak_arena.max_segments));
-        done = goal == HAK_BACKED_HUGETLB ? commit_pooled(have, least)
+        done = goal == HAK_BACKED_HUGETLB ? commit_pooled(have, least, border)
                                           : commit_plain(have, least, want, goal);
     }
     return done;

@@ -68,10 +68,10 @@ bool hak_arena_commit(size_t segments);
 
 /*
  * Mapping huge pages over a place twice would take away what somebody wrote there, so one thread at
- * a time does it. The turn is waited for, in this one mode; a child takes it from who is not there
- * any more.
+ * a time does it, in this one mode. A turn that cannot be had at once is somebody else's, or this
+ * thread's own if a signal came while it had it. A child takes it from who is not there any more.
  */
-void hak_arena_turn_begin(void);
+bool hak_arena_turn_try(void);
 void hak_arena_turn_end(void);
 
 /* After a fork, in the child. */

@@ -34,10 +34,11 @@ static struct pool {
     size_t room_bytes; /* [whose turn it is] */
 } pools[POOLS];
 
-/* What follows belongs to whose turn it is, see hak_arena_turn_begin(). */
-static bool lost;      /* the arena's next place is not mapped: it grows no more */
-static size_t sharers; /* children of earlier forks that may still share pages */
-static unsigned nodes; /* of memory; 0: not asked yet */
+/* What follows belongs to whose turn it is, see hak_arena_turn_try(). */
+static bool lost;              /* the arena's next place is not mapped: it grows no more */
+static size_t sharers;         /* children of earlier forks that may still share pages */
+static unsigned nodes;         /* of memory; 0: not asked yet */
+static uint64_t vain_until_ms; /* a fork waited for room in vain lately */
 
 static _Atomic(size_t) spilled; /* [whose turn it is, atomic] segments on another node */
 
@@ -355,6 +356,10 @@ bool hak_huge_release(size_t segment_idx)
         return false;
     }
     backing_set(segment_idx, segment_idx + 1, HAK_BACKED_SMALL);
+    if (hak_arena_turn_try()) { /* else who has it sees to the room, or the next one */
+        (void)room_hold(&pools[POOL_2M], 0);
+        hak_arena_turn_end();
+    }
     return true;
 }
 
@@ -378,25 +383,40 @@ static void rooms_drop(void)
     }
 }
 
+/* Lets go of the room, and waits for more if that is not enough. Called in turn. */
+static void room_make(void)
+{
+    rooms_drop();
+    uint64_t start_ms = hak_os_now_ms();
+    uint64_t until_ms = config.fork_safe && start_ms >= vain_until_ms ? start_ms + WAIT_MS : 0;
+    bool has_room = fork_has_room();
+    while (!has_room && hak_os_now_ms() < until_ms) {
+        hak_os_yield();
+        has_room = fork_has_room();
+    }
+    if (!has_room) {
+        vain_until_ms = hak_os_now_ms() + SHORT_MS;
+        say_once(SAID_FORK, "hakmem: fork without free huge pages for what the child may write: it "
+                            "may end by SIGBUS (hakmem doctor says more)\n");
+    }
+    sharers++;
+}
+
 void hak_huge_fork_prepare(void)
 {
     if (mapped_bytes(&pools[POOL_2M]) == 0 && mapped_bytes(&pools[POOL_1G]) == 0) {
         return;
     }
-    hak_arena_turn_begin();
-    rooms_drop();
     uint64_t start_ms = hak_os_now_ms();
-    bool has_room = fork_has_room();
-    while (!has_room && config.fork_safe && hak_os_now_ms() - start_ms < WAIT_MS) {
+    bool turn = hak_arena_turn_try();
+    while (!turn && hak_os_now_ms() - start_ms < WAIT_MS) {
         hak_os_yield();
-        has_room = fork_has_room();
+        turn = hak_arena_turn_try();
     }
-    if (!has_room) {
-        say_once(SAID_FORK, "hakmem: fork without free huge pages for what the child may write: it "
-                            "may end by SIGBUS (hakmem doctor says more)\n");
+    if (turn) { /* else it may be this thread's own: a signal handler forks */
+        room_make();
+        hak_arena_turn_end();
     }
-    sharers++;
-    hak_arena_turn_end();
 }
 
 void hak_huge_fork_child(void)

@@ -3,6 +3,7 @@
  */
 #include "segment/purge.h"
 
+#include "segment/huge.h"
 #include "segment/os.h"
 #include "segment/segment.h"
 
@@ -90,7 +91,7 @@ void hak_purge_bound(size_t fresh)
         size_t bytes = hak_segment_purge(at, HAK_PURGE_DIRTY);
         purged += bytes;
         /* Somebody was faster; or, again and again, the system takes nothing back (mlockall). */
-        failures += bytes == 0;
+        failures += bytes == 0 && hak_segment_backing(at) < HAK_BACKED_HUGETLB;
     }
 }
 
