@@ -21,50 +21,53 @@ static _Atomic(uint32_t) progress; /* [any, atomic] */
 
 #define EXIT_REQUIRED 1 /* status of a program whose huge pages cannot be had */
 
-/* Whether pages of the pool are wanted, and can be had from the mount that is named. Not from
- * elsewhere then: a mount may be there for its quota. */
-static bool pool_usable(void)
+/* If pages of the pool cannot be had from the mount that is named, THP is what is left: not pages
+ * from elsewhere, a mount may be there for its quota. */
+static void mount_check(void)
 {
     const char *mount = hak_options.hugetlbfs;
     const char *fault = mount == NULL ? NULL : hak_os_huge_mount_fault(mount);
-    if (hak_options.huge < HAK_HUGE_HUGETLB || fault == NULL) {
-        return hak_options.huge >= HAK_HUGE_HUGETLB;
+    if (fault == NULL || hak_options.huge < HAK_HUGE_HUGETLB) {
+        return;
     }
     hak_options_say("HAKMEM_HUGETLBFS", mount, fault);
     if (hak_options.huge_require != 0) {
         _exit(EXIT_REQUIRED);
     }
     hak_options.huge = HAK_HUGE_THP;
-    return false;
 }
 
 /* What HAKMEM_HUGE and its kin ask for. */
 static void huge_configure(void)
 {
-    if (!pool_usable()) {
+    mount_check();
+    if (hak_options.huge == HAK_HUGE_OFF) {
         hak_options.huge_reserve = 0;
         hak_options.huge_require = 0;
     }
-    hak_options.huge_reserve = hak_max(hak_options.huge_reserve, hak_options.huge_require);
     struct hak_huge_config config = {
         .mode = (enum hak_huge_mode)hak_options.huge,
         .threshold_segments = hak_options.huge_threshold_mb * HAK_MIB / HAK_SEGMENT_BYTES,
-        .reserve_segments = hak_options.huge_reserve,
+        .reserve_segments = hak_max(hak_options.huge_reserve, hak_options.huge_require),
         .mount = hak_options.hugetlbfs,
         .fork_safe = hak_options.huge_fork == 0,
     };
     hak_huge_init(&config);
 }
 
-/* Populates the reserve; says what was asked for and what was got if that is less. */
+/* Populates the reserve; says what was asked for and what was got if that is less. Who asks for
+ * hugetlb is not content with THP. */
 static void huge_reserve(void)
 {
-    size_t asked = hak_options.huge_reserve;
+    size_t asked = hak_max(hak_options.huge_reserve, hak_options.huge_require);
     if (asked == 0) {
         return;
     }
     (void)hak_arena_commit(asked);
     size_t got = hak_huge_count(HAK_BACKED_HUGETLB) + hak_huge_count(HAK_BACKED_GIGANTIC);
+    if (hak_options.huge != HAK_HUGE_HUGETLB) {
+        got += hak_huge_count(HAK_BACKED_THP);
+    }
     if (got < asked) {
         hak_options_say_short("HAKMEM_HUGE_RESERVE", asked, got);
         if (hak_options.huge_require != 0) {

@@ -83,9 +83,7 @@ enum hak_backing hak_huge_goal(size_t segment_idx, size_t *border)
     }
     if (segment_idx < config.reserve_segments) {
         *border = config.reserve_segments;
-        return HAK_BACKED_HUGETLB;
-    }
-    if (segment_idx < config.threshold_segments) {
+    } else if (segment_idx < config.threshold_segments) {
         *border = config.threshold_segments;
         return HAK_BACKED_SMALL;
     }
@@ -166,6 +164,7 @@ static char *segment_start(size_t segment_idx)
 
 void hak_huge_forbid(size_t from, size_t to)
 {
+    from = hak_max(from, config.mode == HAK_HUGE_OFF ? 0 : config.reserve_segments);
     to = hak_min(to, config.threshold_segments);
     if (from < to) {
         hak_os_huge_forbid(segment_start(from), (to - from) * HAK_SEGMENT_BYTES);
@@ -232,6 +231,9 @@ static bool back_ordinary(size_t from, size_t to)
     }
     if (hak_os_huge_advise(segment_start(from), bytes)) {
         backing_set(from, to, HAK_BACKED_THP);
+    }
+    if (from < config.reserve_segments) {
+        (void)hak_os_populate(segment_start(from), bytes); /* ordinary memory: later is no error */
     }
     return true;
 }

@@ -82,6 +82,9 @@ const char *hak_os_huge_mount_fault(const char *mount);
 bool hak_os_huge_advise(void *start, size_t bytes);
 size_t hak_os_huge_advised_bytes(void);
 
+/* Has the kernel put memory behind a committed range now, not at the first touch. */
+bool hak_os_populate(void *start, size_t bytes);
+
 /* Keeps transparent huge pages out of the range, where the system would give them unasked. */
 void hak_os_huge_forbid(void *start, size_t bytes);
 

@@ -291,6 +291,14 @@ size_t hak_os_huge_advised_bytes(void)
     return smaps_bytes("AnonHugePages:");
 }
 
+bool hak_os_populate(void *start, size_t bytes)
+{
+    int saved = errno;
+    bool done = madvise(start, bytes, MADV_POPULATE_WRITE) == 0;
+    errno = saved;
+    return done;
+}
+
 void hak_os_huge_forbid(void *start, size_t bytes)
 {
     int saved = errno;

@@ -138,8 +138,6 @@ static void kernel_print(const struct doctor_system *system)
     field_figure("page_bytes", system->os_page_bytes);
     field_figure("nodes", system->nodes);
     field_since("madvise_populate_write", system, 5014);
-    field_since("madvise_dontneed_hugetlb", system, 5018);
-    field_since("mremap_hugetlb", system, 5016);
     field_since("membarrier", system, 4014);
     scope_close('}');
 }

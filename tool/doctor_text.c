@@ -53,10 +53,6 @@ static void kernel_print(const struct doctor_system *system)
                   "Segments are populated with MADV_POPULATE_WRITE: a shortage is an error, not a "
                   "signal",
                   "No MADV_POPULATE_WRITE: segments are populated by read(2) into them, slower");
-    feature_print(system, 5018, "Free hugetlb segments go back with MADV_DONTNEED",
-                  "No MADV_DONTNEED on hugetlb: free segments go back by munmap alone");
-    feature_print(system, 5016, "mremap moves hugetlb pages",
-                  "No mremap of hugetlb: large blocks there are copied to grow");
     feature_print(system, 4014, "Idle threads' memory is taken over with membarrier",
                   "No membarrier for this: idle threads keep their memory");
 }
