@@ -211,7 +211,9 @@ static bool room_hold(struct pool *pool, size_t more)
     }
     room_drop(pool);
     size_t owed = owed_bytes(pool);
-    if ((owed == 0 || hak_os_huge_free_bytes(&pool->os) >= owed + mapped + 2 * more) &&
+    size_t wanted = owed + mapped + 2 * more;
+    if (hak_os_huge_allowed_bytes(&pool->os) >= wanted &&
+        (owed == 0 || hak_os_huge_free_bytes(&pool->os) >= wanted) &&
         room_take(pool, mapped + more)) {
         return true;
     }
@@ -370,8 +372,11 @@ bool hak_huge_release(size_t segment_idx)
 static bool fork_has_room(void)
 {
     for (unsigned i = 0; i < POOLS; i++) {
-        size_t mapped = mapped_bytes(&pools[i]);
-        if (mapped != 0 && hak_os_huge_free_bytes(&pools[i].os) < mapped + owed_bytes(&pools[i])) {
+        const struct pool *pool = &pools[i];
+        size_t mapped = mapped_bytes(pool);
+        size_t wanted = mapped + owed_bytes(pool);
+        if (mapped != 0 && (hak_os_huge_free_bytes(&pool->os) < wanted ||
+                            hak_os_huge_allowed_bytes(&pool->os) < wanted)) {
             return false;
         }
     }

@@ -72,6 +72,10 @@ void *hak_os_huge_hold(size_t bytes, const struct hak_os_pool *pool);
 /* Bytes of the pool that are free and that nobody reserved. SIZE_MAX: not known. */
 size_t hak_os_huge_free_bytes(const struct hak_os_pool *pool);
 
+/* What cgroups and a mount's quota allow beyond what is in use; SIZE_MAX: any. Of cgroups, those
+ * that are mounted where they usually are. */
+size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool);
+
 /* Bytes of any pool that this process shares with others, after a fork. */
 size_t hak_os_huge_shared_bytes(void);
 

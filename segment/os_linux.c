@@ -121,6 +121,7 @@ enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
 /* ---- huge pages ---- */
 
 #define NO_FILE (-1)
+#define PATH_BYTES ((size_t)512)
 #define NODES_MAX 1024
 #define MPOL_BIND 2 /* linux/mempolicy.h, which not every system has */
 
@@ -240,15 +241,21 @@ void *hak_os_huge_hold(size_t bytes, const struct hak_os_pool *pool)
     return start == MAP_FAILED ? NULL : start;
 }
 
+/* What one read() gives of a file; nothing if it is not there. */
+static void file_text(const char *path, char *text, size_t capacity)
+{
+    int file = file_open(path, O_RDONLY);
+    ssize_t bytes = file < 0 ? -1 : file_read(file, text, capacity - 1);
+    file_close(file);
+    text[bytes > 0 ? bytes : 0] = '\0';
+}
+
 /* The number behind `key` in a small file; SIZE_MAX: it is not there. */
 static size_t file_number(const char *path, const char *key)
 {
     char text[2048];
     int saved = errno;
-    int file = file_open(path, O_RDONLY);
-    ssize_t bytes = file < 0 ? -1 : file_read(file, text, sizeof text - 1);
-    file_close(file);
-    text[bytes > 0 ? bytes : 0] = '\0';
+    file_text(path, text, sizeof text);
     const char *at = strstr(text, key);
     char *end = NULL;
     unsigned long long number = at == NULL ? 0 : strtoull(at + strlen(key), &end, 10);
@@ -272,6 +279,96 @@ size_t hak_os_huge_free_bytes(const struct hak_os_pool *pool)
         return SIZE_MAX;
     }
     return (free_pages - hak_min(free_pages, reserved_pages)) * pool->page_bytes;
+}
+
+/* Puts `head` and `tail` into a path, the first `head_bytes` of `head` only. */
+static void path_join(char path[PATH_BYTES], const char *head, size_t head_bytes, const char *tail)
+{
+    size_t tail_bytes = strlen(tail);
+    path[0] = '\0';
+    if (head_bytes + tail_bytes < PATH_BYTES) {
+        memcpy(path, head, head_bytes);
+        memcpy(path + head_bytes, tail, tail_bytes + 1);
+    }
+}
+
+/* How far the number in a file of a group is below the limit that stands in another. */
+static size_t group_left_bytes(const char *group, size_t group_bytes, const char *names[2])
+{
+    char path[PATH_BYTES];
+    path_join(path, group, group_bytes, names[0]);
+    size_t limit = file_number(path, "");
+    path_join(path, group, group_bytes, names[1]);
+    size_t usage = limit == SIZE_MAX ? SIZE_MAX : file_number(path, "");
+    return usage == SIZE_MAX ? SIZE_MAX : limit - hak_min(limit, usage);
+}
+
+/* What the cgroup at `below` in the hierarchy at `top`, and those above it, still allow. */
+static size_t groups_left_bytes(const char *top, const char *below, const char *names[2])
+{
+    char group[PATH_BYTES];
+    size_t left = SIZE_MAX;
+    path_join(group, top, strlen(top), strcmp(below, "/") == 0 ? "" : below);
+    for (size_t bytes = strlen(group); bytes >= strlen(top);) {
+        left = hak_min(left, group_left_bytes(group, bytes, names));
+        do {
+            bytes--;
+        } while (bytes > strlen(top) && group[bytes] != '/');
+    }
+    return left;
+}
+
+/* By /proc/self/cgroup, whose line of version 1 tells that version 2 has no huge pages to limit. */
+static size_t cgroup_left_bytes(const char *names[2], const char *old_names[2])
+{
+    char text[4 * PATH_BYTES];
+    file_text("/proc/self/cgroup", text, sizeof text);
+    char *old = strstr(text, ":hugetlb:");
+    char *below = old != NULL ? old + strlen(":hugetlb:") : strstr(text, "0::");
+    if (below == NULL) {
+        return SIZE_MAX;
+    }
+    below[strcspn(below, "\n")] = '\0';
+    if (old != NULL) {
+        return groups_left_bytes("/sys/fs/cgroup/hugetlb", below, old_names);
+    }
+    below += strlen("0::");
+    return hak_min(groups_left_bytes("/sys/fs/cgroup", below, names),
+                   groups_left_bytes("/sys/fs/cgroup/unified", below, names));
+}
+
+static size_t mount_left_bytes(const char *mount)
+{
+    struct statfs system;
+    if (statfs(mount, &system) != 0 || system.f_blocks == 0) {
+        return SIZE_MAX; /* no quota */
+    }
+    return (size_t)system.f_bfree * (size_t)system.f_bsize;
+}
+
+size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool)
+{
+    /* What is used, and what is reserved. */
+    static const char *names[2][2][2] = {
+        {{"/hugetlb.2MB.max", "/hugetlb.2MB.current"},
+         {"/hugetlb.2MB.rsvd.max", "/hugetlb.2MB.rsvd.current"}},
+        {{"/hugetlb.1GB.max", "/hugetlb.1GB.current"},
+         {"/hugetlb.1GB.rsvd.max", "/hugetlb.1GB.rsvd.current"}},
+    };
+    static const char *old_names[2][2][2] = {
+        {{"/hugetlb.2MB.limit_in_bytes", "/hugetlb.2MB.usage_in_bytes"},
+         {"/hugetlb.2MB.rsvd.limit_in_bytes", "/hugetlb.2MB.rsvd.usage_in_bytes"}},
+        {{"/hugetlb.1GB.limit_in_bytes", "/hugetlb.1GB.usage_in_bytes"},
+         {"/hugetlb.1GB.rsvd.limit_in_bytes", "/hugetlb.1GB.rsvd.usage_in_bytes"}},
+    };
+    int saved = errno;
+    bool large = pool->page_bytes != 2 * HAK_MIB;
+    size_t left = pool->mount == NULL ? SIZE_MAX : mount_left_bytes(pool->mount);
+    for (size_t i = 0; i < 2; i++) {
+        left = hak_min(left, cgroup_left_bytes(names[large][i], old_names[large][i]));
+    }
+    errno = saved;
+    return left;
 }
 
 /* Of the whole process, in bytes; 0 where the kernel does not tell. */

@@ -358,6 +358,10 @@ case_cgroup() {
     well
     said 1 "$fallback"
     pooled 1 2048 8192
+    forked "${limited[@]}" "$cgroup" "$forks" exec 20 10
+    forked "${limited[@]}" "$cgroup" "$forks" threads 10 10
+    run HAKMEM_HUGE=hugetlb "$any" -- "${limited[@]}" "$cgroup" "$forks" many 3 10
+    said_among 1 "$warning"
     cgroup_drop
 }
 
@@ -370,6 +374,9 @@ case_quota() {
     said 1 "$fallback"
     pooled 1 2048 16384
     [[ -z $(ls -A "$work/quota") ]] || fail "files were left in the mount"
+    forked env "$place" "$forks" exec 20 20
+    run HAKMEM_HUGE=hugetlb "$any" "$place" -- "$forks" many 3 20
+    said_among 1 "$warning"
     fallocate -l 16M "$work/quota/taken"
     run HAKMEM_HUGE=hugetlb "$any" "$place" -- "$heap" grow=40 show write check
     ended 0 sound
@@ -442,11 +449,11 @@ case_reserve() {
         pooled 1 8192 8192
         pooled 2 8192 8192
     done
-    run $huge HAKMEM_HUGE_REQUIRE=1 -- "$heap" show
+    run HAKMEM_HUGE=hugetlb HAKMEM_HUGE_REQUIRE=1 -- "$heap" show
     well
     pooled 1 2048 32768
     pool_fill 0
-    run $huge HAKMEM_HUGE_REQUIRE=1 -- "$heap" show
+    run HAKMEM_HUGE=hugetlb HAKMEM_HUGE_REQUIRE=1 -- "$heap" show
     ended 1 ''
     said 1 'hakmem: HAKMEM_HUGE_RESERVE=1: only 0 could be had'
 }
@@ -473,10 +480,11 @@ case_privileged() {
 
 # ---- forks ----------------------------------------------------------------------------------------
 
-# forked WAY COUNT MIB: in safe mode, and all children end well.
+# forked COMMAND... WAY COUNT MIB: in safe mode, and all children end well.
 forked() {
-    run HAKMEM_HUGE=hugetlb "$any" -- "$forks" "$@"
-    ended 0 "children=$2 well=$2 hugetlb_kib=[1-9]*"
+    local count=${*: -2:1}
+    run HAKMEM_HUGE=hugetlb "$any" -- "$@"
+    ended 0 "children=$count well=$count hugetlb_kib=[1-9]*"
     said_among 0 "$warning"
     pool_unused || fail "$(pool_left) of $(pool_counter nr) pages are left"
 }
@@ -484,18 +492,18 @@ forked() {
 # The heap is larger than the pool, of which it has what need not be kept for a child.
 case_fork_full() {
     pool_fill 8
-    forked exec 200 10
+    forked "$forks" exec 200 10
     said 1 "$fallback"
     pooled 1 6144 8192
-    forked exit 20 10
-    forked threads 100 10
+    forked "$forks" exit 20 10
+    forked "$forks" threads 100 10
     pooled 1 6144 8192
 }
 
 case_spawn_full() {
     pool_fill 8
-    forked spawn 100 10
-    forked vfork 100 10
+    forked "$forks" spawn 100 10
+    forked "$forks" vfork 100 10
     run HAKMEM_HUGE=hugetlb "$any" HAKMEM_HUGE_FORK=warn -- "$forks" spawn 20 20
     ended 0 'children=20 well=20 hugetlb_kib=16384'
     said 1 "$fallback"
@@ -503,8 +511,8 @@ case_spawn_full() {
 
 case_fork_many() {
     pool_fill 96
-    forked many 5 16
-    forked nested 30 16
+    forked "$forks" many 5 16
+    forked "$forks" nested 30 16
 }
 
 case_fork_many_full() {
