@@ -36,7 +36,9 @@ static struct pool {
 
 /* What follows belongs to whose turn it is, see hak_arena_turn_try(). */
 static bool lost;              /* the arena's next place is not mapped: it grows no more */
-static size_t sharers;         /* children of earlier forks that may still share pages */
+static size_t sharers;         /* relatives by forks, at least, if any still lives */
+static bool forked;            /* from a process that had pages of the pool, see room_hold() */
+static char *token;            /* a page that nobody writes after the first fork; NULL: none yet */
 static unsigned nodes;         /* of memory; 0: not asked yet */
 static uint64_t vain_until_ms; /* a fork waited for room in vain lately */
 
@@ -193,16 +195,35 @@ static bool room_take(struct pool *pool, size_t bytes)
     return pool->room != NULL;
 }
 
-/* What children of earlier forks may still ask this pool for. */
+/* Before a fork. Who shares the page afterwards is a relative that lives, and has run no other
+ * program: that the pages of the heap are not shared any more would say that of this process's
+ * only, and two children may still share theirs. */
+static void token_make(void)
+{
+    size_t bytes = hak_os_page_bytes();
+    if (token == NULL && (token = hak_os_reserve(bytes, bytes)) != NULL) {
+        if (hak_os_commit(token, bytes)) {
+            hak_os_huge_forbid(token, bytes);
+            *token = 1;
+        } else {
+            hak_os_unreserve(token, bytes);
+            token = NULL;
+        }
+    }
+}
+
+/* What relatives may still ask this pool for. */
 static size_t owed_bytes(const struct pool *pool)
 {
-    if (sharers != 0 && hak_os_huge_shared_bytes() == 0) {
+    if (sharers != 0 && token != NULL && !hak_os_page_is_shared(token)) {
         sharers = 0;
+        forked = false;
     }
     return sharers * mapped_bytes(pool);
 }
 
-/* Room for what is mapped and `more`, beside `more` itself. False: as it was. */
+/* Room for what is mapped and `more`, beside `more` itself. False: as it was. A child takes nothing
+ * while relatives live: how much they may still ask for, it does not know. */
 static bool room_hold(struct pool *pool, size_t more)
 {
     size_t mapped = mapped_bytes(pool);
@@ -211,6 +232,9 @@ static bool room_hold(struct pool *pool, size_t more)
     }
     room_drop(pool);
     size_t owed = owed_bytes(pool);
+    if (forked && owed != 0) {
+        return false;
+    }
     size_t wanted = owed + mapped + 2 * more;
     if (hak_os_huge_allowed_bytes(&pool->os) >= wanted &&
         (owed == 0 || hak_os_huge_free_bytes(&pool->os) >= wanted) &&
@@ -406,6 +430,7 @@ static void room_make(void)
         say_once(SAID_FORK, "hakmem: fork without free huge pages for what the child may write: it "
                             "may end by SIGBUS (hakmem doctor says more)\n");
     }
+    token_make();
     sharers++;
 }
 
@@ -428,6 +453,7 @@ void hak_huge_fork_prepare(void)
 
 void hak_huge_fork_child(void)
 {
+    forked = forked || mapped_bytes(&pools[POOL_2M]) != 0 || mapped_bytes(&pools[POOL_1G]) != 0;
     rooms_drop(); /* another thread may have taken them again; they are mapped here, without pages
                    */
 }

@@ -76,8 +76,9 @@ size_t hak_os_huge_free_bytes(const struct hak_os_pool *pool);
  * that are mounted where they usually are. */
 size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool);
 
-/* Bytes of any pool that this process shares with others, after a fork. */
-size_t hak_os_huge_shared_bytes(void);
+/* Whether another process maps this page, which was written before a fork and not after it; true
+ * where the kernel does not tell. */
+bool hak_os_page_is_shared(const void *page);
 
 /* NULL if huge pages of 2 MiB can be had from that directory; else what is wrong with it. */
 const char *hak_os_huge_mount_fault(const char *mount);

@@ -378,9 +378,20 @@ static size_t smaps_bytes(const char *key)
     return kib == SIZE_MAX ? 0 : kib * HAK_KIB;
 }
 
-size_t hak_os_huge_shared_bytes(void)
+bool hak_os_page_is_shared(const void *page)
 {
-    return smaps_bytes("Shared_Hugetlb:");
+    const uint64_t present = (uint64_t)1 << 63;
+    const uint64_t exclusive = (uint64_t)1 << 56;
+    uint64_t entry = 0;
+    int saved = errno;
+    int file = file_open("/proc/self/pagemap", O_RDONLY);
+    off_t at = (off_t)((uintptr_t)page / hak_os_page_bytes() * sizeof entry);
+    if (file < 0 || syscall(SYS_pread64, file, &entry, sizeof entry, at) != sizeof entry) {
+        entry = 0;
+    }
+    file_close(file);
+    errno = saved;
+    return (entry & (present | exclusive)) != (present | exclusive);
 }
 
 size_t hak_os_huge_advised_bytes(void)
