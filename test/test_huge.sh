@@ -358,6 +358,11 @@ case_cgroup() {
     well
     said 1 "$fallback"
     pooled 1 2048 8192
+    run HAKMEM_HUGE=hugetlb "$any" HAKMEM_HUGE_FORK=warn -- \
+        "${limited[@]}" "$cgroup" "$heap" grow=40 show write check
+    well
+    said 1 "$fallback"
+    pooled 1 8192 8192
     forked "${limited[@]}" "$cgroup" "$forks" exec 20 10
     forked "${limited[@]}" "$cgroup" "$forks" threads 10 10
     run HAKMEM_HUGE=hugetlb "$any" -- "${limited[@]}" "$cgroup" "$forks" many 3 10
@@ -510,8 +515,9 @@ case_spawn_full() {
 }
 
 case_fork_many() {
-    pool_fill 96
+    pool_fill 112 # 14 pages of the parent's, copies for five children, and what they copied before
     forked "$forks" many 5 16
+    pooled 1 28672 28672
     forked "$forks" nested 30 16
 }
 

@@ -137,6 +137,7 @@ static unsigned long children_at_once(unsigned long count)
         if (children[i] == 0) {
             (void)close(go[1]);
             (void)alarm(CHILD_SECONDS);
+            huge_blocks_grow(&own, 1); /* of what its brothers may need */
             (void)!read(go[0], &byte, 1);
             child_writes();
             (void)close(leave[1]);
