@@ -35,33 +35,12 @@ unable() {
     exit 77
 }
 
-# shellcheck disable=SC2317 # the EXIT trap calls it
-leave() {
-    local status=$?
-    set +e
-    trap '' INT TERM HUP
-    ((${#running[@]} == 0)) || kill -KILL "${running[@]}" 2>/dev/null
-    wait
-    mounts_drop
-    cgroup_drop
-    pool_end
-    rm -rf --one-file-system "$work"
-    exit "$status"
-}
-
-work=$(mktemp -d)
-chmod 711 "$work" # other users reach what lies in it
-trap leave EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
 # shellcheck source-path=SCRIPTDIR source=huge_pool.bash
 source "$here/huge_pool.bash"
-cp -L "${HAKMEM_LIB:-$build/libhakmem.so}" "$work/libhakmem.so" # which every user can read
-library=$work/libhakmem.so
+work=$(mktemp -d)
+built=${HAKMEM_LIB:-$build/libhakmem.so}
+library=$work/${built##*/}
 preload=$library
-for name in heap hog fork; do
-    cp "$programs/huge_$name" "$work/" || exit 1
-done
 heap=$work/huge_heap
 forks=$work/huge_fork
 
@@ -215,7 +194,7 @@ hog() {
     rm -f "$work/hog_lead"
     mkfifo "$work/hog_lead"
     : >"$work/hog_out"
-    "$work/huge_hog" 1000 <"$work/hog_lead" >"$work/hog_out" {lead}>&- &
+    timeout --kill-after=5 60 "$work/huge_hog" 1000 <"$work/hog_lead" >"$work/hog_out" {lead}>&- &
     running+=($!)
     exec {hog_lead}>"$work/hog_lead"
     local tries
@@ -496,13 +475,13 @@ forked() {
 
 # The heap is larger than the pool, of which it has what need not be kept for a child.
 case_fork_full() {
-    pool_fill 8
-    forked "$forks" exec 200 10
+    pool_fill 6
+    forked "$forks" exec 200 7
     said 1 "$fallback"
-    pooled 1 6144 8192
-    forked "$forks" exit 20 10
-    forked "$forks" threads 100 10
-    pooled 1 6144 8192
+    pooled 1 6144 6144
+    forked "$forks" exit 20 7
+    forked "$forks" threads 100 7
+    pooled 1 6144 6144
 }
 
 case_spawn_full() {
@@ -585,7 +564,30 @@ case_start() {
 
 # ---- all ------------------------------------------------------------------------------------------
 
+# shellcheck disable=SC2317 # the EXIT trap calls it
+leave() {
+    local status=$? pid
+    trap '' INT TERM HUP
+    set +e
+    for pid in "${running[@]}"; do
+        kill -KILL -- "-$pid" "$pid" 2>/dev/null # timeout, and the group that it made
+        wait "$pid" 2>/dev/null
+    done
+    cgroup_drop
+    mounts_drop
+    [[ -z $pool_saved ]] || pool_unused # the pages of what was ended come back
+    pool_end
+    rm -rf --one-file-system "$work"
+    exit "$status"
+}
+
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 pool_begin
+chmod 711 "$work" # other users reach what lies in it
+cp -L "$built" "$library"
+cp "$programs"/huge_{heap,hog,fork} "$work/"
 mapfile -t cases < <(sed -n 's/^case_\([a-z_]*\)() {/\1/p' "$0")
 (($# == 0)) || cases=("$@")
 for case_name in "${cases[@]}"; do
