@@ -2,10 +2,10 @@
  * os on Linux: the only file of the library that calls the kernel for memory and time.
  *
  * System calls: mmap, munmap, mprotect, madvise, mremap, mincore, getrlimit (prlimit64), sysinfo,
- * write, membarrier, nanosleep; clock_gettime through the vDSO; with huge pages also openat,
- * read, close, unlink and statfs. Nothing else but what abort() does, for those who write seccomp
- * filters. Those whose functions in libc are cancellation points are made by number: malloc is
- * none.
+ * write, membarrier, nanosleep; clock_gettime through the vDSO; with huge pages also openat, read,
+ * pread64, close, unlink and statfs. Nothing else but what abort() does, for those who write
+ * seccomp filters. Those whose functions in libc are cancellation points are made by number: malloc
+ * is none.
  */
 #include "segment/os.h"
 
