@@ -1,11 +1,11 @@
 /*
  * os for tests: a kernel that does as it is told; see os_fake.h.
  *
- *   every call → call_on → call_begin    counts it, and says whether it is to fail
+ *   every call → call_on → hak_fake_begin    counts it, and says whether it is to fail
  *                          looks at its arguments
  *              → real memory, on kernel pages of the size that there are
  */
-#include "segment/os_fake.h"
+#include "segment/os_fake_huge.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -47,8 +47,10 @@ static _Atomic(size_t) failures[HAK_FAKE_CALLS]; /* [any, atomic] */
 static _Atomic(size_t) mistakes;                 /* [any, atomic] */
 static _Atomic(uint64_t) clock_ms = 1000;        /* [any, atomic] */
 
-static const char *const call_names[HAK_FAKE_CALLS] = {"reserve", "commit",  "purge", "renew",
-                                                       "move",    "barrier", "any",   "unreserve"};
+static const char *const call_names[HAK_FAKE_CALLS] = {
+    "reserve", "commit",    "purge",    "renew",     "move",        "barrier",
+    "any",     "unreserve", "huge_map", "huge_hold", "huge_advise", "populate",
+};
 
 /* ---- what the test says and asks ------------------------------------------------------------ */
 
@@ -80,10 +82,16 @@ void hak_fake_advance_ms(uint64_t ms)
 }
 
 static void (*at_barrier)(void); /* [set by the test while one thread runs] */
+static void (*at_yield)(void);   /* [set by the test while one thread runs] */
 
 void hak_fake_at_barrier(void (*step)(void))
 {
     at_barrier = step;
+}
+
+void hak_fake_at_yield(void (*step)(void))
+{
+    at_yield = step;
 }
 
 size_t hak_fake_count(enum hak_fake_call call)
@@ -127,8 +135,7 @@ size_t hak_fake_reserved_bytes(void)
 
 /* ---- every call ----------------------------------------------------------------------------- */
 
-/* Counts a call; true if the test wants it to fail. */
-static bool call_begin(enum hak_fake_call call)
+bool hak_fake_begin(enum hak_fake_call call)
 {
     /* relaxed: figures. */
     size_t number = atomic_fetch_add_explicit(&counts[call], 1, memory_order_relaxed) + 1;
@@ -149,7 +156,7 @@ static bool call_begin(enum hak_fake_call call)
     return true;
 }
 
-static void mistake(enum hak_fake_call call, const char *what)
+void hak_fake_mistake(enum hak_fake_call call, const char *what)
 {
     const char *parts[] = {"os_fake: ", call_names[call], ": ", what, "\n"};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
@@ -164,15 +171,15 @@ static bool is_multiple(size_t value)
     return value % kernel.os_page_bytes == 0;
 }
 
-static bool is_reserved(uintptr_t start, size_t bytes)
+uintptr_t hak_fake_reservation(uintptr_t start, size_t bytes)
 {
     for (size_t i = 0; i < RESERVATIONS_MAX; i++) {
         const struct reservation *at = &reservations[i];
         if (start >= at->start && bytes <= at->bytes && start - at->start <= at->bytes - bytes) {
-            return true;
+            return at->start;
         }
     }
-    return false;
+    return 0;
 }
 
 enum answer { SERVED, FAILS, MISTAKE };
@@ -180,20 +187,30 @@ enum answer { SERVED, FAILS, MISTAKE };
 /* Counts a call on a range, and looks at it. */
 static enum answer call_on(enum hak_fake_call call, const void *start, size_t bytes)
 {
-    bool fails = call_begin(call);
+    bool fails = hak_fake_begin(call);
     if (!is_multiple((uintptr_t)start) || !is_multiple(bytes) || bytes == 0) {
-        mistake(call, "no multiple of the kernel's page");
+        hak_fake_mistake(call, "no multiple of the kernel's page");
         return MISTAKE;
     }
-    if (!is_reserved((uintptr_t)start, bytes)) {
-        mistake(call, "outside of what is reserved");
+    if (hak_fake_reservation((uintptr_t)start, bytes) == 0) {
+        hak_fake_mistake(call, "outside of what is reserved");
+        return MISTAKE;
+    }
+    enum hak_fake_touch touch = hak_fake_huge_touch(start, bytes);
+    bool by_whole_pages = call == HAK_FAKE_COMMIT || call == HAK_FAKE_RENEW;
+    if (touch == HAK_FAKE_TOUCHES_HOLE) {
+        hak_fake_mistake(call, "where nothing is mapped");
+        return MISTAKE;
+    }
+    if (touch == HAK_FAKE_TOUCHES_PART || (touch == HAK_FAKE_TOUCHES_WHOLE && !by_whole_pages)) {
+        hak_fake_mistake(call, "on pages of the pool, or on a part of one");
         return MISTAKE;
     }
     return fails ? FAILS : SERVED;
 }
 
 /* What a kernel may leave behind that unmaps before it finds that it cannot map. */
-static void make_unusable(void *start, size_t bytes)
+void hak_fake_unmap(void *start, size_t bytes)
 {
     int saved = errno;
     (void)mmap(start, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
@@ -223,9 +240,9 @@ size_t hak_os_page_bytes(void)
 
 void *hak_os_reserve(size_t bytes, size_t alignment)
 {
-    bool fails = call_begin(HAK_FAKE_RESERVE);
+    bool fails = hak_fake_begin(HAK_FAKE_RESERVE);
     if (!is_multiple(bytes) || !is_multiple(alignment) || !hak_is_power_of_two(alignment)) {
-        mistake(HAK_FAKE_RESERVE, "no multiple of the kernel's page");
+        hak_fake_mistake(HAK_FAKE_RESERVE, "no multiple of the kernel's page");
     }
     size_t limit = hak_min(kernel.address_limit_bytes, kernel.reserve_max_bytes);
     size_t reserved = hak_fake_reserved_bytes();
@@ -258,8 +275,11 @@ void hak_os_unreserve(void *start, size_t bytes)
 {
     /* relaxed: a figure. */
     (void)atomic_fetch_add_explicit(&counts[HAK_FAKE_UNRESERVE], 1, memory_order_relaxed);
+    if (hak_fake_huge_unhold(start, bytes)) {
+        return;
+    }
     if (!reservation_change((uintptr_t)start, bytes, 0, 0)) {
-        mistake(HAK_FAKE_UNRESERVE, "not a whole reservation");
+        hak_fake_mistake(HAK_FAKE_UNRESERVE, "not a whole reservation");
         return;
     }
     int saved = errno;
@@ -298,10 +318,12 @@ bool hak_os_renew(void *start, size_t bytes)
     enum answer answer = call_on(HAK_FAKE_RENEW, start, bytes);
     if (answer != SERVED) {
         if (answer == FAILS) {
-            make_unusable(start, bytes);
+            hak_fake_huge_gone(start, bytes, true);
+            hak_fake_unmap(start, bytes);
         }
         return false;
     }
+    hak_fake_huge_gone(start, bytes, false);
     int saved = errno;
     void *result = mmap(start, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
@@ -313,14 +335,17 @@ bool hak_os_renew(void *start, size_t bytes)
 enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
 {
     enum answer answer = call_on(HAK_FAKE_MOVE, from, bytes);
-    if (!is_multiple((uintptr_t)to) || !is_reserved((uintptr_t)to, bytes) ||
+    if (!is_multiple((uintptr_t)to) || hak_fake_reservation((uintptr_t)to, bytes) == 0 ||
         ((uintptr_t)from < (uintptr_t)to + bytes && (uintptr_t)to < (uintptr_t)from + bytes)) {
-        mistake(HAK_FAKE_MOVE, "not to a place of its own");
+        hak_fake_mistake(HAK_FAKE_MOVE, "not to a place of its own");
+        answer = MISTAKE;
+    } else if (hak_fake_huge_touch(to, bytes) != HAK_FAKE_TOUCHES_NONE) {
+        hak_fake_mistake(HAK_FAKE_MOVE, "to pages of the pool");
         answer = MISTAKE;
     }
     if (answer != SERVED) {
         if (answer == FAILS) {
-            make_unusable(to, bytes);
+            hak_fake_unmap(to, bytes);
         }
         return hak_os_renew(to, bytes) ? HAK_OS_KEPT : HAK_OS_HOLE;
     }
@@ -362,7 +387,7 @@ bool hak_os_barrier_all(void)
         at_barrier = NULL;
         step();
     }
-    if (call_begin(HAK_FAKE_BARRIER)) {
+    if (hak_fake_begin(HAK_FAKE_BARRIER)) {
         return false;
     }
     int saved = errno;
@@ -373,6 +398,9 @@ bool hak_os_barrier_all(void)
 
 void hak_os_yield(void)
 {
+    if (at_yield != NULL) {
+        at_yield();
+    }
     int saved = errno;
     (void)sched_yield();
     errno = saved;

@@ -21,8 +21,12 @@ enum hak_fake_call {
     HAK_FAKE_RENEW,
     HAK_FAKE_MOVE,
     HAK_FAKE_BARRIER,
-    HAK_FAKE_ANY, /* all of the above, in the order in which they come */
+    HAK_FAKE_ANY, /* all but UNRESERVE, in the order in which they come */
     HAK_FAKE_UNRESERVE,
+    HAK_FAKE_HUGE_MAP,
+    HAK_FAKE_HUGE_HOLD,
+    HAK_FAKE_HUGE_ADVISE,
+    HAK_FAKE_POPULATE,
     HAK_FAKE_CALLS,
 };
 
@@ -52,13 +56,57 @@ void hak_fake_heal(void);
 /* Runs in the next barrier, when the caller has done what comes before it; NULL for nothing. */
 void hak_fake_at_barrier(void (*step)(void));
 
+/* Runs in every yield: who waits by the clock waits for a step that moves it; NULL for nothing. */
+void hak_fake_at_yield(void (*step)(void));
+
 /* Calls so far, failed ones too; how many failed because the test said so; bytes reserved now. */
 size_t hak_fake_count(enum hak_fake_call call);
 size_t hak_fake_failures(enum hak_fake_call call);
 size_t hak_fake_reserved_bytes(void);
 
 /* Calls whose arguments were no multiples of the kernel's page or lay outside of what is
- * reserved; each is named on standard error, and fails. */
+ * reserved, or which a kernel refuses on huge pages; each is named on standard error, and fails. */
 size_t hak_fake_mistakes(void);
+
+/*
+ * The pool of huge pages of 2 MiB, on one node; there are none of 1 GiB. Its pages are mapped
+ * (used, of an address), held (room that hak_os_huge_hold() reserved), or free. A page is taken out
+ * before its place can be touched, and there is no other way to a mapped one: what is held, and
+ * what was refused and left alone, has no memory (PROT_NONE). Mistakes are: a second map of a
+ * place, a purge or a move of mapped pages, a commit or a renewal of a part of one, and any call on
+ * a place that was lost.
+ */
+
+/* Pages in the pool, mapped and held ones too; at first none. Less than these: none is free. */
+void hak_fake_set_huge_pool(size_t pages);
+size_t hak_fake_huge_mapped(void);
+size_t hak_fake_huge_held(void);
+
+/* What the kernel says that this process shares with others after a fork; at first nothing. */
+void hak_fake_set_huge_shared(size_t bytes);
+
+/* What is wrong with a mount of a hugetlbfs; NULL, as at first: nothing. */
+void hak_fake_set_huge_mount_fault(const char *fault);
+
+/* What a map leaves behind that fails because the test said so. When the pool is short: UNTOUCHED.
+ */
+enum hak_fake_refusal {
+    HAK_FAKE_UNTOUCHED, /* HAK_OS_REFUSED, the place as it was; at first so */
+    HAK_FAKE_RENEWED,   /* HAK_OS_REFUSED, ordinary memory there, committed and zero */
+    HAK_FAKE_LOST,      /* HAK_OS_LOST, the place cannot be used any more */
+};
+void hak_fake_set_huge_refusal(enum hak_fake_refusal refusal);
+
+/* Runs in every map before anything is mapped; NULL for nothing. */
+void hak_fake_at_huge_map(void (*step)(void));
+
+/* Runs before mapped pages go back; NULL for nothing. */
+void hak_fake_at_huge_gone(void (*step)(void));
+
+/* Whether a mapped page of the pool is there; how often one was mapped there; and the mount that
+ * was last named. */
+bool hak_fake_is_huge(const void *start);
+size_t hak_fake_huge_maps(const void *start);
+const char *hak_fake_huge_mount(void);
 
 #endif
