@@ -458,6 +458,8 @@ size_t hak_segment_purge(size_t segment_idx, enum hak_purge which)
         }
         /* relaxed: bits of slots that we hold; the release hands them over. */
         (void)atomic_fetch_and_explicit(&segment->dirty, ~clean, memory_order_relaxed);
+        /* relaxed: the same. Nothing is known of what did not go back, even if it was clean. */
+        (void)atomic_fetch_or_explicit(&segment->dirty, slots & ~clean, memory_order_relaxed);
         release_in_segment(segment_idx, slots, false);
         purged = (size_t)hak_popcount(wanted & clean) * HAK_PAGE_BYTES;
     }
