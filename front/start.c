@@ -171,7 +171,7 @@ static void fork_child(void)
 __attribute__((constructor)) static void library_loaded(void)
 {
     if (hak_start()) {
-        (void)pthread_atfork(hak_huge_fork_prepare, NULL, fork_child);
+        (void)pthread_atfork(hak_huge_fork_prepare, hak_huge_fork_parent, fork_child);
         purge_thread_start();
     }
 }

@@ -21,6 +21,7 @@ static struct hak_huge_config config; /* [const after init] */
 
 static _Atomic(size_t) counts[HAK_BACKINGS]; /* [any, atomic] segments; of SMALL, less all */
 static _Atomic(uint32_t) said;               /* [any, atomic] messages that were written */
+static _Atomic(size_t) forking;              /* [any, atomic] forks between prepare and parent */
 
 /* The pools: 2 MiB, and 1 GiB where a reserve is that large. */
 enum { POOL_2M, POOL_1G, POOLS };
@@ -212,18 +213,30 @@ static void token_make(void)
     }
 }
 
-/* What relatives may still ask this pool for. */
+/* What relatives may still ask this pool for. A child that is about to be shares nothing yet. */
 static size_t owed_bytes(const struct pool *pool)
 {
-    if (sharers != 0 && token != NULL && !hak_os_page_is_shared(token)) {
+    /* acquire: pairs with the release in hak_huge_fork_parent(): the child shares the token. */
+    bool settled = atomic_load_explicit(&forking, memory_order_acquire) == 0;
+    if (sharers != 0 && settled && token != NULL && !hak_os_page_is_shared(token)) {
         sharers = 0;
         forked = false;
     }
     return sharers * mapped_bytes(pool);
 }
 
-/* Room for what is mapped and `more`, beside `more` itself. False: as it was. A child takes nothing
- * while relatives live: how much they may still ask for, it does not know. */
+/* Takes that much room if `more` and what relatives may ask for can be had beside it. Without
+ * relatives the pool is not asked: it may have more than it shows (nr_overcommit_hugepages). */
+static bool room_take_beside(struct pool *pool, size_t bytes, size_t more, size_t owed)
+{
+    size_t wanted = bytes + more + owed;
+    return hak_os_huge_allowed_bytes(&pool->os) >= wanted &&
+           (owed == 0 || hak_os_huge_free_bytes(&pool->os) >= wanted) && room_take(pool, bytes);
+}
+
+/* Room for what is mapped and `more`, beside `more` itself. False: for what is mapped, if that can
+ * be had. A child takes nothing while relatives live: how much they may still ask for, it does not
+ * know. */
 static bool room_hold(struct pool *pool, size_t more)
 {
     size_t mapped = mapped_bytes(pool);
@@ -235,15 +248,10 @@ static bool room_hold(struct pool *pool, size_t more)
     if (forked && owed != 0) {
         return false;
     }
-    size_t wanted = owed + mapped + 2 * more;
-    if (hak_os_huge_allowed_bytes(&pool->os) >= wanted &&
-        (owed == 0 || hak_os_huge_free_bytes(&pool->os) >= wanted) &&
-        room_take(pool, mapped + more)) {
+    if (room_take_beside(pool, mapped + more, more, owed)) {
         return true;
     }
-    if (owed == 0) {
-        (void)room_take(pool, mapped);
-    }
+    (void)room_take_beside(pool, mapped, 0, owed);
     return false;
 }
 
@@ -436,24 +444,39 @@ static void room_make(void)
 
 void hak_huge_fork_prepare(void)
 {
-    if (mapped_bytes(&pools[POOL_2M]) == 0 && mapped_bytes(&pools[POOL_1G]) == 0) {
+    if (!pool_is_wanted()) {
         return;
     }
+    bool pooled = mapped_bytes(&pools[POOL_2M]) != 0 || mapped_bytes(&pools[POOL_1G]) != 0;
     uint64_t start_ms = hak_os_now_ms();
-    bool turn = hak_arena_turn_try();
-    while (!turn && hak_os_now_ms() - start_ms < WAIT_MS) {
+    bool turn = pooled && hak_arena_turn_try();
+    while (pooled && !turn && hak_os_now_ms() - start_ms < WAIT_MS) {
         hak_os_yield();
         turn = hak_arena_turn_try();
     }
     if (turn) { /* else it may be this thread's own: a signal handler forks */
         room_make();
+    }
+    /* relaxed: the turn hands it over with `sharers`. */
+    (void)atomic_fetch_add_explicit(&forking, 1, memory_order_relaxed);
+    if (turn) {
         hak_arena_turn_end();
+    }
+}
+
+void hak_huge_fork_parent(void)
+{
+    if (pool_is_wanted()) {
+        /* release: pairs with the acquire in owed_bytes(). */
+        (void)atomic_fetch_sub_explicit(&forking, 1, memory_order_release);
     }
 }
 
 void hak_huge_fork_child(void)
 {
     forked = forked || mapped_bytes(&pools[POOL_2M]) != 0 || mapped_bytes(&pools[POOL_1G]) != 0;
+    /* relaxed: the child has one thread. */
+    atomic_store_explicit(&forking, 0, memory_order_relaxed);
     rooms_drop(); /* another thread may have taken them again; they are mapped here, without pages
                    */
 }
