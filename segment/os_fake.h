@@ -83,7 +83,7 @@ size_t hak_fake_huge_mapped(void);
 size_t hak_fake_huge_held(void);
 
 /* What the kernel says that this process shares with others after a fork; at first nothing. */
-void hak_fake_set_huge_shared(size_t bytes);
+void hak_fake_set_huge_shared(bool shared);
 
 /* What is wrong with a mount of a hugetlbfs; NULL, as at first: nothing. */
 void hak_fake_set_huge_mount_fault(const char *fault);

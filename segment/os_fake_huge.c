@@ -20,7 +20,7 @@
 
 /* [set by the test while one thread runs] */
 static struct {
-    size_t shared_bytes;
+    bool shared;
     const char *mount_fault;
     enum hak_fake_refusal refusal;
     void (*at_map)(void), (*at_gone)(void);
@@ -67,9 +67,9 @@ size_t hak_fake_huge_held(void)
     return figure(&held);
 }
 
-void hak_fake_set_huge_shared(size_t bytes)
+void hak_fake_set_huge_shared(bool shared)
 {
-    told.shared_bytes = bytes;
+    told.shared = shared;
 }
 
 void hak_fake_set_huge_mount_fault(const char *fault)
@@ -337,9 +337,16 @@ size_t hak_os_huge_free_bytes(const struct hak_os_pool *pool)
     return (all - hak_min(all, figure(&taken))) * HUGE_BYTES;
 }
 
-size_t hak_os_huge_shared_bytes(void)
+bool hak_os_page_is_shared(const void *page)
 {
-    return told.shared_bytes;
+    (void)page;
+    return told.shared;
+}
+
+size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool)
+{
+    (void)pool;
+    return SIZE_MAX;
 }
 
 const char *hak_os_huge_mount_fault(const char *mount)

@@ -237,7 +237,7 @@ static void fork_with_room(void *argument)
     room_check();
     fork_pretended();
     SUPPORT_REQUIRE(hak_fake_huge_held() == 0 && naps == 0);
-    hak_fake_set_huge_shared(4 * HAK_SEGMENT_BYTES);
+    hak_fake_set_huge_shared(true);
     grow(4, 5);
     room_check();
     SUPPORT_REQUIRE(hak_fake_huge_mapped() == (pool_pages >= 14 ? 5 : 4));
@@ -252,13 +252,13 @@ static void fork_with_sharers(void *unused)
     grow(0, 5);
     fork_pretended();
     SUPPORT_REQUIRE(naps == 0);
-    hak_fake_set_huge_shared(5 * HAK_SEGMENT_BYTES);
+    hak_fake_set_huge_shared(true);
     grow(5, 6);
     SUPPORT_REQUIRE(hak_fake_huge_mapped() == 5 && hak_fake_huge_held() == 0);
     fork_pretended(); /* for two children there is no room: it waits, and warns */
     SUPPORT_REQUIRE(naps >= 40 && naps <= 60);
     fork_pretended();
-    hak_fake_set_huge_shared(0); /* they ended */
+    hak_fake_set_huge_shared(false); /* they ended */
     naps = 0;
     fork_pretended();
     SUPPORT_REQUIRE(naps == 0);
