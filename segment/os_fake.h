@@ -69,7 +69,7 @@ size_t hak_fake_reserved_bytes(void);
 size_t hak_fake_mistakes(void);
 
 /*
- * The pool of huge pages of 2 MiB, on one node; there are none of 1 GiB. Its pages are mapped
+ * The pool of huge pages of 2 MiB; there are none of 1 GiB. Its pages are mapped
  * (used, of an address), held (room that hak_os_huge_hold() reserved), or free. A page is taken out
  * before its place can be touched, and there is no other way to a mapped one: what is held, and
  * what was refused and left alone, has no memory (PROT_NONE). Mistakes are: a second map of a
@@ -84,6 +84,10 @@ size_t hak_fake_huge_held(void);
 
 /* What the kernel says that this process shares with others after a fork; at first nothing. */
 void hak_fake_set_huge_shared(bool shared);
+
+/* So many nodes of memory (to 4), on which of them the one thread runs, and how many of the pool's
+ * pages are there. */
+void hak_fake_set_node(unsigned nodes, int node, size_t pages);
 
 /* What is wrong with a mount of a hugetlbfs; NULL, as at first: nothing. */
 void hak_fake_set_huge_mount_fault(const char *fault);

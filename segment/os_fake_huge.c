@@ -17,10 +17,14 @@
 #define HUGE_BYTES ((size_t)1 << HUGE_SHIFT)
 /* Places that can have huge pages: those of one reservation of 128 GiB. */
 #define PLACES_MAX ((size_t)65536)
+#define FAKE_NODES 4
 
 /* [set by the test while one thread runs] */
 static struct {
     bool shared;
+    unsigned nodes;                /* 0: one, which is not looked at */
+    int node;                      /* of the thread */
+    size_t node_pages[FAKE_NODES]; /* what each still has */
     const char *mount_fault;
     enum hak_fake_refusal refusal;
     void (*at_map)(void), (*at_gone)(void);
@@ -70,6 +74,13 @@ size_t hak_fake_huge_held(void)
 void hak_fake_set_huge_shared(bool shared)
 {
     told.shared = shared;
+}
+
+void hak_fake_set_node(unsigned nodes, int node, size_t pages)
+{
+    told.nodes = nodes;
+    told.node = node;
+    told.node_pages[node] = pages;
 }
 
 void hak_fake_set_huge_mount_fault(const char *fault)
@@ -273,8 +284,12 @@ enum hak_os_backing hak_os_huge_map(void *start, size_t bytes, const struct hak_
         return map_fail(start, bytes);
     }
     size_t pages = bytes >> HUGE_SHIFT;
-    if (pool->page_bytes != HUGE_BYTES || !pool_take(pages)) {
+    if (pool->page_bytes != HUGE_BYTES ||
+        (pool->node >= 0 && told.node_pages[pool->node] < pages) || !pool_take(pages)) {
         return HAK_OS_REFUSED;
+    }
+    if (pool->node >= 0) {
+        told.node_pages[pool->node] -= pages;
     }
     HAK_CHECK(memory_make(start, bytes), "os_fake: no memory");
     size_t place = place_of((uintptr_t)start);
@@ -396,10 +411,10 @@ void hak_os_huge_forbid(void *start, size_t bytes)
 
 unsigned hak_os_nodes(void)
 {
-    return 1;
+    return told.nodes == 0 ? 1 : told.nodes;
 }
 
 int hak_os_node(void)
 {
-    return 0;
+    return told.node;
 }

@@ -219,6 +219,41 @@ static void huge_fake__pool_is_refilled__is_used_after_a_while(void **state)
     scenario_run(refill, NULL);
 }
 
+/* Pages of the thread's node first, then of any: those are counted. */
+static void run_on_nodes(void *unused)
+{
+    (void)unused;
+    begin((struct setting){"hugetlb", "warn", NULL, NULL, 20});
+    hak_fake_set_node(2, 0, 10);
+    hak_fake_set_node(2, 1, 3);
+    grow(0, 3);
+    SUPPORT_REQUIRE(hak_fake_huge_mapped() == 3 && hak_huge_spilled() == 0);
+    grow(3, 5); /* node 1 has no more */
+    SUPPORT_REQUIRE(hak_fake_huge_mapped() == 5 && hak_huge_spilled() == 2);
+    hak_fake_set_node(2, 0, 10);
+    grow(5, 7);
+    SUPPORT_REQUIRE(hak_fake_huge_mapped() == 7 && hak_huge_spilled() == 2);
+    huge_check();
+}
+
+/* Where there is one node, none is asked for. */
+static void run_on_one_node(void *unused)
+{
+    (void)unused;
+    begin((struct setting){"hugetlb", "warn", NULL, NULL, 20});
+    hak_fake_set_node(1, 0, 0);
+    grow(0, 3);
+    SUPPORT_REQUIRE(hak_fake_huge_mapped() == 3 && hak_huge_spilled() == 0);
+    SUPPORT_REQUIRE(hak_fake_count(HAK_FAKE_HUGE_MAP) == 3);
+}
+
+static void huge_fake__several_nodes__near_first_then_spilled(void **state)
+{
+    (void)state;
+    scenario_run(run_on_nodes, NULL);
+    scenario_run(run_on_one_node, NULL);
+}
+
 /* Others take the pool's free pages, and more than those: the room that is held is not theirs. */
 static void drain(void *unused)
 {
@@ -451,6 +486,7 @@ int main(void)
         cmocka_unit_test(huge_fake__mount__is_used_or_named),
         cmocka_unit_test(huge_fake__pool_ends_within_a_batch__rest_is_ordinary),
         cmocka_unit_test(huge_fake__pool_is_refilled__is_used_after_a_while),
+        cmocka_unit_test(huge_fake__several_nodes__near_first_then_spilled),
         cmocka_unit_test(huge_fake__pool_is_drained__program_goes_on),
         cmocka_unit_test(huge_fake__fork_safe__as_many_pages_are_held_as_mapped),
         cmocka_unit_test(huge_fake__place_is_lost__arena_grows_no_more),
