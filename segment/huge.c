@@ -391,7 +391,8 @@ bool hak_huge_release(size_t segment_idx)
     if (!hak_os_renew(segment_start(segment_idx), HAK_SEGMENT_BYTES)) {
         return false;
     }
-    backing_set(segment_idx, segment_idx + 1, HAK_BACKED_SMALL);
+    bool advised = hak_os_huge_advise(segment_start(segment_idx), HAK_SEGMENT_BYTES);
+    backing_set(segment_idx, segment_idx + 1, advised ? HAK_BACKED_THP : HAK_BACKED_SMALL);
     if (hak_arena_turn_try()) { /* else who has it sees to the room, or the next one */
         (void)room_hold(&pools[POOL_2M], 0);
         hak_arena_turn_end();
