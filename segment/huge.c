@@ -45,14 +45,6 @@ static uint64_t vain_until_ms; /* a fork waited for room in vain lately */
 
 static _Atomic(size_t) spilled; /* [whose turn it is, atomic] segments on another node */
 
-static void count_move(enum hak_backing from, enum hak_backing to, size_t segments)
-{
-    /* relaxed: figures; unsigned wrap-around subtracts. */
-    (void)atomic_fetch_add_explicit(&counts[from], 0 - segments, memory_order_relaxed);
-    /* relaxed: the same. */
-    (void)atomic_fetch_add_explicit(&counts[to], segments, memory_order_relaxed);
-}
-
 static void say_once(uint32_t bit, const char *text)
 {
     /* relaxed: whoever sets it first writes. */
@@ -106,9 +98,10 @@ static void backing_set(size_t from, size_t to, enum hak_backing backing)
         /* relaxed: see hak_segment_backing(). */
         enum hak_backing before = (enum hak_backing)atomic_exchange_explicit(
             &hak_arena.segments[i].backing, (uint32_t)backing, memory_order_relaxed);
-        if (before != backing) {
-            count_move(before, backing, 1);
-        }
+        /* relaxed: figures; unsigned wrap-around subtracts. */
+        (void)atomic_fetch_sub_explicit(&counts[before], 1, memory_order_relaxed);
+        /* relaxed: the same. */
+        (void)atomic_fetch_add_explicit(&counts[backing], 1, memory_order_relaxed);
     }
 }
 

@@ -371,13 +371,6 @@ size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool)
     return left;
 }
 
-/* Of the whole process, in bytes; 0 where the kernel does not tell. */
-static size_t smaps_bytes(const char *key)
-{
-    size_t kib = file_number("/proc/self/smaps_rollup", key);
-    return kib == SIZE_MAX ? 0 : kib * HAK_KIB;
-}
-
 bool hak_os_page_is_shared(const void *page)
 {
     const uint64_t present = (uint64_t)1 << 63;
@@ -396,7 +389,8 @@ bool hak_os_page_is_shared(const void *page)
 
 size_t hak_os_huge_advised_bytes(void)
 {
-    return smaps_bytes("AnonHugePages:");
+    size_t kib = file_number("/proc/self/smaps_rollup", "AnonHugePages:");
+    return kib == SIZE_MAX ? 0 : kib * HAK_KIB; /* the kernel may not tell */
 }
 
 bool hak_os_populate(void *start, size_t bytes)
