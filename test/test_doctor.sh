@@ -151,7 +151,10 @@ END
 
 tree nothing_asked
 doctor 0
-says "HAKMEM_HUGE=off (not set: the default)"
+# The allocator's default, by its table of options.
+default=$(sed -nE 's/.*"HAKMEM_HUGE", ([0-9]+), "([a-z|]+)".*/\1 \2/p' \
+    "${HAKMEM_SOURCE_DIR:?}/front/options.h" | awk '{ split($2, words, "|"); print words[$1 + 1] }')
+says "HAKMEM_HUGE=$default (not set: the default)"
 says "Segments are on ordinary pages."
 says "Nothing to fix."
 says "Linux 6.1.0-13-amd64, pages of 4 KiB, memory nodes: 1."
