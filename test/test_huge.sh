@@ -342,10 +342,15 @@ case_cgroup() {
     well
     said 1 "$fallback"
     pooled 1 8192 8192
-    forked "${limited[@]}" "$cgroup" "$forks" exec 20 10
-    forked "${limited[@]}" "$cgroup" "$forks" threads 10 10
-    run HAKMEM_HUGE=hugetlb "$any" -- "${limited[@]}" "$cgroup" "$forks" many 3 10
-    said_among 1 "$warning"
+    if [[ -e /sys/fs/cgroup/cgroup.controllers || -d /sys/fs/cgroup/hugetlb ||
+        -e /sys/fs/cgroup/unified/cgroup.controllers ]]; then
+        forked "${limited[@]}" "$cgroup" "$forks" exec 20 10
+        forked "${limited[@]}" "$cgroup" "$forks" threads 10 10
+        run HAKMEM_HUGE=hugetlb "$any" -- "${limited[@]}" "$cgroup" "$forks" many 3 10
+        said_among 1 "$warning"
+    else
+        say "cgroup: none is mounted where a program could read its limits, so no fork was tried"
+    fi
     cgroup_drop
 }
 

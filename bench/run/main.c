@@ -312,10 +312,10 @@ static void options_read(struct options *options, int argc, char **argv)
     if (options->trace != NULL || options->health || options->huge || options->program != NULL)
         options->probes = false;
     if ((options->only != NULL) + (options->trace != NULL) + (options->program != NULL) +
-            options->health >
+            options->health + options->huge >
         1) {
-        fprintf(stderr, "bench_runner: of --only, --trace, --health and a program behind --, one "
-                        "chooses what is run\n");
+        fprintf(stderr, "bench_runner: of --only, --trace, --health, --huge and a program behind "
+                        "--, one chooses what is run\n");
         exit(1);
     }
 }
