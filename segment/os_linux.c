@@ -306,7 +306,7 @@ static size_t group_left_bytes(const char *group, size_t group_bytes, const char
 /* What the cgroup at `below` in the hierarchy at `top`, and those above it, still allow. */
 static size_t groups_left_bytes(const char *top, const char *below, const char *names[2])
 {
-    char group[PATH_BYTES];
+    char group[PATH_BYTES] = {0};
     size_t left = SIZE_MAX;
     path_join(group, top, strlen(top), strcmp(below, "/") == 0 ? "" : below);
     for (size_t bytes = strlen(group); bytes >= strlen(top);) {
