@@ -11,7 +11,7 @@
  * Owner     the process. Only the commit at the arena's end and the purge of a whole segment change
  *           what backs it.
  * Threads   any. One at a time maps pages of the pool: see arena.c.
- * Source    Documentation/admin-guide/mm/hugetlbpage.rst, transhuge.rst; madvise(2).
+ * Source    Documentation/admin-guide/mm/hugetlbpage.rst, transhuge.rst; man 2 madvise.
  */
 #ifndef HAK_HUGE_H
 #define HAK_HUGE_H
