@@ -171,7 +171,9 @@ static void fork_child(void)
 __attribute__((constructor)) static void library_loaded(void)
 {
     if (hak_start()) {
-        (void)pthread_atfork(hak_huge_fork_prepare, hak_huge_fork_parent, fork_child);
+        bool pooled = hak_options.huge >= HAK_HUGE_HUGETLB; /* else a fork has nothing to prepare */
+        (void)pthread_atfork(pooled ? hak_huge_fork_prepare : NULL,
+                             pooled ? hak_huge_fork_parent : NULL, fork_child);
         purge_thread_start();
     }
 }

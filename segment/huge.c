@@ -438,9 +438,6 @@ static void room_make(void)
 
 void hak_huge_fork_prepare(void)
 {
-    if (!pool_is_wanted()) {
-        return;
-    }
     bool pooled = mapped_bytes(&pools[POOL_2M]) != 0 || mapped_bytes(&pools[POOL_1G]) != 0;
     uint64_t start_ms = hak_os_now_ms();
     bool turn = pooled && hak_arena_turn_try();
@@ -460,10 +457,8 @@ void hak_huge_fork_prepare(void)
 
 void hak_huge_fork_parent(void)
 {
-    if (pool_is_wanted()) {
-        /* release: pairs with the acquire in owed_bytes(). */
-        (void)atomic_fetch_sub_explicit(&forking, 1, memory_order_release);
-    }
+    /* release: pairs with the acquire in owed_bytes(). */
+    (void)atomic_fetch_sub_explicit(&forking, 1, memory_order_release);
 }
 
 void hak_huge_fork_child(void)

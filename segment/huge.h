@@ -86,10 +86,11 @@ size_t hak_huge_spilled(void);
 bool hak_huge_is_short(void);
 
 /*
- * Before a fork: parent and child share every page, and who writes first takes a copy out of the
- * pool. What was held for that is let go, and if it does not suffice, some time is waited for other
- * children to end; then a warning is written, once. Until the parent's call, who grows leaves room
- * for the child that is to come. In the child: what the parent did is forgotten.
+ * For the modes that take pages of the pool. Before a fork: parent and child share every page, and
+ * who writes first takes a copy out of the pool. What was held for that is let go, and if it does
+ * not suffice, some time is waited for other children to end; then a warning is written, once.
+ * Until the parent's call, who grows leaves room for the child that is to come. In the child: what
+ * the parent did is forgotten.
  */
 void hak_huge_fork_prepare(void);
 void hak_huge_fork_parent(void);

@@ -83,12 +83,17 @@ bool hak_os_commit(void *start, size_t bytes)
     return done;
 }
 
-bool hak_os_purge(void *start, size_t bytes)
+static bool advise(void *start, size_t bytes, int advice)
 {
     int saved = errno;
-    bool done = madvise(start, bytes, MADV_DONTNEED) == 0;
+    bool done = madvise(start, bytes, advice) == 0;
     errno = saved;
     return done;
+}
+
+bool hak_os_purge(void *start, size_t bytes)
+{
+    return advise(start, bytes, MADV_DONTNEED);
 }
 
 bool hak_os_renew(void *start, size_t bytes)
@@ -395,17 +400,12 @@ size_t hak_os_huge_advised_bytes(void)
 
 bool hak_os_populate(void *start, size_t bytes)
 {
-    int saved = errno;
-    bool done = madvise(start, bytes, MADV_POPULATE_WRITE) == 0;
-    errno = saved;
-    return done;
+    return advise(start, bytes, MADV_POPULATE_WRITE);
 }
 
 void hak_os_huge_forbid(void *start, size_t bytes)
 {
-    int saved = errno;
-    (void)madvise(start, bytes, MADV_NOHUGEPAGE); /* refused where the kernel has none */
-    errno = saved;
+    (void)advise(start, bytes, MADV_NOHUGEPAGE); /* refused where the kernel has none */
 }
 
 /* The list reads "0" or "0-3"; of one with gaps only the first run is used. */
@@ -445,10 +445,7 @@ const char *hak_os_huge_mount_fault(const char *mount)
 
 bool hak_os_huge_advise(void *start, size_t bytes)
 {
-    int saved = errno;
-    bool done = madvise(start, bytes, MADV_HUGEPAGE) == 0;
-    errno = saved;
-    return done;
+    return advise(start, bytes, MADV_HUGEPAGE);
 }
 
 uint64_t hak_os_now_ms(void)

@@ -12,7 +12,8 @@ typedef double cell_figure(const struct page *page, unsigned row, int variant);
 
 struct grid {
     const char *caption;
-    cell_figure *figure;
+    cell_figure *figure; /* NULL: the median of `metric` */
+    enum metric metric;
     const char *format;
     bool timed_only; /* rows whose time means something */
     bool units;      /* a column with the unit of the row's time */
@@ -34,41 +35,6 @@ static double figure_after_mb(const struct page *page, unsigned row, int variant
     return cell_median(page->s, row, variant, METRIC_AFTER_KB) / 1024;
 }
 
-static double figure_faults(const struct page *page, unsigned row, int variant)
-{
-    return cell_median(page->s, row, variant, METRIC_MINOR_FAULTS);
-}
-
-static double figure_calls(const struct page *page, unsigned row, int variant)
-{
-    return cell_median(page->s, row, variant, METRIC_MEMORY_CALLS);
-}
-
-static double figure_vmas(const struct page *page, unsigned row, int variant)
-{
-    return cell_median(page->s, row, variant, METRIC_VMAS);
-}
-
-static double figure_p50(const struct page *page, unsigned row, int variant)
-{
-    return cell_median(page->s, row, variant, METRIC_P50_NS);
-}
-
-static double figure_p99(const struct page *page, unsigned row, int variant)
-{
-    return cell_median(page->s, row, variant, METRIC_P99_NS);
-}
-
-static double figure_p999(const struct page *page, unsigned row, int variant)
-{
-    return cell_median(page->s, row, variant, METRIC_P999_NS);
-}
-
-static double figure_max(const struct page *page, unsigned row, int variant)
-{
-    return cell_median(page->s, row, variant, METRIC_MAX_NS);
-}
-
 static double figure_speedup(const struct page *page, unsigned row, int variant)
 {
     if (page->glibc < 0)
@@ -77,29 +43,30 @@ static double figure_speedup(const struct page *page, unsigned row, int variant)
 }
 
 static const struct grid grids[] = {
-    {"Time of each bench, median. ns is nanoseconds an operation. Less is better.", figure_time,
+    {"Time of each bench, median. ns is nanoseconds an operation. Less is better.", figure_time, 0,
      "%.2f", true, true},
     {"Throughput of each bench over that of glibc. More is better; 1 is as fast as glibc.",
-     figure_speedup, "%.3f", true, false},
-    {"Peak memory in MB, median. Less is better.", figure_peak_mb, "%.1f", false, false},
-    {"Memory in MB when all blocks are freed, median. Less is better.", figure_after_mb, "%.1f",
+     figure_speedup, 0, "%.3f", true, false},
+    {"Peak memory in MB, median. Less is better.", figure_peak_mb, 0, "%.1f", false, false},
+    {"Memory in MB when all blocks are freed, median. Less is better.", figure_after_mb, 0, "%.1f",
      true, false},
     {"Page faults of the whole run, median: how often the kernel had to hand over a page of "
      "memory. "
      "Less is better.",
-     figure_faults, "%.0f", false, false},
-    {"System calls for memory of the whole run, counted once under strace. Less is better.",
-     figure_calls, "%.0f", false, false},
+     NULL, METRIC_MINOR_FAULTS, "%.0f", false, false},
+    {"System calls for memory of the whole run, counted once under strace. Less is better.", NULL,
+     METRIC_MEMORY_CALLS, "%.0f", false, false},
     {"Mappings (VMAs) of the process when all blocks are in use, median. The kernel allows 65530 "
      "unless told otherwise.",
-     figure_vmas, "%.0f", false, false},
-    {"Half of all calls took no longer (p50), in ns. Less is better.", figure_p50, "%.0f", true,
+     NULL, METRIC_VMAS, "%.0f", false, false},
+    {"Half of all calls took no longer (p50), in ns. Less is better.", NULL, METRIC_P50_NS, "%.0f",
+     true, false},
+    {"99 of 100 calls took no longer (p99), in ns. Less is better.", NULL, METRIC_P99_NS, "%.0f",
+     true, false},
+    {"999 of 1000 calls took no longer (p99.9), in ns. Less is better.", NULL, METRIC_P999_NS,
+     "%.0f", true, false},
+    {"The longest call that was timed, in ns. Less is better.", NULL, METRIC_MAX_NS, "%.0f", true,
      false},
-    {"99 of 100 calls took no longer (p99), in ns. Less is better.", figure_p99, "%.0f", true,
-     false},
-    {"999 of 1000 calls took no longer (p99.9), in ns. Less is better.", figure_p999, "%.0f", true,
-     false},
-    {"The longest call that was timed, in ns. Less is better.", figure_max, "%.0f", true, false},
 };
 
 static void table_open(const struct page *page, const char *caption)
@@ -203,7 +170,10 @@ static void grid_put(const struct page *page, const struct grid *grid)
             if (s->cells[row][v].failed > 0)
                 failed_cell(page, NULL, &s->cells[row][v]);
             else
-                number_cell(page, grid->figure(page, row, (int)v), grid->format);
+                number_cell(page,
+                            grid->figure != NULL ? grid->figure(page, row, (int)v)
+                                                 : cell_median(s, row, (int)v, grid->metric),
+                            grid->format);
         }
         page_put(page, "</tr>\n");
     }
