@@ -42,7 +42,6 @@ static struct table_layout table_layout_of(size_t segments)
     size_t os_page = hak_os_page_bytes();
     size_t groups = (segments + HAK_GROUP_SEGMENTS - 1) / HAK_GROUP_SEGMENTS;
     struct table_layout at = {0};
-    at.tags = 0;
     at.pages = hak_align_up(segments * HAK_SEGMENT_PAGES * sizeof(uintptr_t), os_page);
     at.segments =
         at.pages + hak_align_up(segments * HAK_SEGMENT_PAGES * sizeof(struct hak_page), os_page);
@@ -158,15 +157,15 @@ static _Atomic(bool) turn; /* [any, atomic] somebody maps pages of the pool */
 bool hak_arena_turn_try(void)
 {
     bool free = false;
-    /* acquire: pairs with the release in hak_arena_turn_end(). */
-    return atomic_compare_exchange_strong_explicit(&turn, &free, true, memory_order_acquire,
-                                                   memory_order_relaxed);
+    /* seq_cst: pairs with hak_arena_turn_end(); hak_huge_release() relies on a failure. */
+    return atomic_compare_exchange_strong_explicit(&turn, &free, true, memory_order_seq_cst,
+                                                   memory_order_seq_cst);
 }
 
 void hak_arena_turn_end(void)
 {
-    /* release: what this turn changed is seen by the next. */
-    atomic_store_explicit(&turn, false, memory_order_release);
+    /* seq_cst: what this turn changed is seen by the next, and hak_huge_settle() looks after it. */
+    atomic_store_explicit(&turn, false, memory_order_seq_cst);
 }
 
 /* Segments that are committed at once, when pages of the pool are to be populated for them. */
@@ -195,6 +194,7 @@ static bool commit_pooled(size_t have, size_t least, size_t border)
         counter_raise(&hak_arena.committed, done);
     }
     hak_arena_turn_end();
+    hak_huge_settle();
     return done != have;
 }
 

@@ -44,12 +44,12 @@ static unsigned nodes;         /* of memory; 0: not asked yet */
 static uint64_t vain_until_ms; /* a fork waited for room in vain lately */
 
 static _Atomic(size_t) spilled; /* [whose turn it is, atomic] segments on another node */
+static _Atomic(bool) unsettled; /* [any, atomic] pages went back, and their room is still held */
 
 static void say_once(uint32_t bit, const char *text)
 {
     /* relaxed: whoever sets it first writes. */
-    uint32_t before = atomic_fetch_or_explicit(&said, bit, memory_order_relaxed);
-    if ((before & bit) == 0) {
+    if ((atomic_fetch_or_explicit(&said, bit, memory_order_relaxed) & bit) == 0) {
         hak_os_write_error(text, strlen(text));
     }
 }
@@ -386,11 +386,21 @@ bool hak_huge_release(size_t segment_idx)
     }
     bool advised = hak_os_huge_advise(segment_start(segment_idx), HAK_SEGMENT_BYTES);
     backing_set(segment_idx, segment_idx + 1, advised ? HAK_BACKED_THP : HAK_BACKED_SMALL);
-    if (hak_arena_turn_try()) { /* else who has it sees to the room, or the next one */
+    /* seq_cst: who ends a turn sees it, or this thread sees that the turn is free. */
+    atomic_store_explicit(&unsettled, true, memory_order_seq_cst);
+    hak_huge_settle();
+    return true;
+}
+
+void hak_huge_settle(void)
+{
+    /* seq_cst: see hak_huge_release(), and the end of the turn that was before this. */
+    while (atomic_load_explicit(&unsettled, memory_order_seq_cst) && hak_arena_turn_try()) {
+        /* acquire: what is mapped, as of whoever set it. */
+        (void)atomic_exchange_explicit(&unsettled, false, memory_order_acquire);
         (void)room_hold(&pools[POOL_2M], 0);
         hak_arena_turn_end();
     }
-    return true;
 }
 
 /* ---- fork ----------------------------------------------------------------------------------- */
@@ -459,6 +469,7 @@ void hak_huge_fork_parent(void)
 {
     /* release: pairs with the acquire in owed_bytes(). */
     (void)atomic_fetch_sub_explicit(&forking, 1, memory_order_release);
+    hak_huge_settle();
 }
 
 void hak_huge_fork_child(void)
@@ -466,6 +477,5 @@ void hak_huge_fork_child(void)
     forked = forked || mapped_bytes(&pools[POOL_2M]) != 0 || mapped_bytes(&pools[POOL_1G]) != 0;
     /* relaxed: the child has one thread. */
     atomic_store_explicit(&forking, 0, memory_order_relaxed);
-    rooms_drop(); /* another thread may have taken them again; they are mapped here, without pages
-                   */
+    rooms_drop(); /* what another thread took again is mapped here, without pages */
 }

@@ -75,6 +75,9 @@ bool hak_pages_alike(size_t page_idx, size_t count);
  * have it any more. */
 bool hak_huge_release(size_t segment_idx);
 
+/* After a turn: room that is held for what was given back meanwhile is given back too. */
+void hak_huge_settle(void);
+
 /* Bytes of segments of HAK_BACKED_HUGETLB that are free: kept, so that the pool does not run dry in
  * between, until a trim or until it has. */
 size_t hak_huge_pinned_bytes(void);

@@ -409,7 +409,45 @@ static void huge_reuse__block_is_taken_while_pages_go__lies_elsewhere(void **sta
     scenario_run(take_while_pages_go, NULL);
 }
 
-static sem_t arrived;
+static sem_t arrived, go_on;
+
+/* Who is mapping stays there, with the turn, until it is told. */
+static void wait_to_go_on(void)
+{
+    sem_post(&arrived);
+    sem_wait(&go_on);
+}
+
+static void *grow_by_one(void *unused)
+{
+    grow(4, 5);
+    return unused;
+}
+
+static void release_during_a_turn(void *unused)
+{
+    pthread_t thread;
+    (void)unused;
+    begin((struct setting){"hugetlb", "safe", NULL, NULL, 40});
+    grow(0, 4);
+    SUPPORT_REQUIRE(sem_init(&arrived, 0, 0) == 0 && sem_init(&go_on, 0, 0) == 0);
+    hak_fake_at_huge_map(wait_to_go_on);
+    SUPPORT_REQUIRE(pthread_create(&thread, NULL, grow_by_one, NULL) == 0);
+    sem_wait(&arrived);
+    shrink(0, 3);
+    hak_malloc_trim(0);
+    SUPPORT_REQUIRE(hak_fake_huge_mapped() == 1);
+    sem_post(&go_on);
+    SUPPORT_REQUIRE(pthread_join(thread, NULL) == 0);
+    SUPPORT_REQUIRE(hak_fake_huge_mapped() == 2);
+    room_check();
+}
+
+static void huge_reuse__pages_go_while_another_thread_maps__their_room_goes_too(void **state)
+{
+    (void)state;
+    scenario_run(release_during_a_turn, NULL);
+}
 
 /* The one who is mapping stays there, with the turn. */
 static void stay(void)
@@ -478,6 +516,7 @@ int main(void)
         cmocka_unit_test(huge_reuse__heap_grows_before_the_fork__room_is_the_childs),
         cmocka_unit_test(huge_reuse__threads_grow_at_once__each_place_is_mapped_once),
         cmocka_unit_test(huge_reuse__block_is_taken_while_pages_go__lies_elsewhere),
+        cmocka_unit_test(huge_reuse__pages_go_while_another_thread_maps__their_room_goes_too),
         cmocka_unit_test(huge_reuse__fork_while_another_thread_maps__child_grows),
     };
     return cmocka_run_group_tests_name("huge_reuse", tests, NULL, NULL);
