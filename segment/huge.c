@@ -16,6 +16,8 @@
 #define SHORT_MS 1000
 /* A fork waits so long for room, in naps of hak_os_yield(). */
 #define WAIT_MS 50
+/* Reserved pages that a copy replaced go on counting as reserved, beside the next copy's. */
+#define COPY_RESERVATIONS ((size_t)2)
 
 static struct hak_huge_config config; /* [const after init] */
 
@@ -223,7 +225,7 @@ static size_t owed_bytes(const struct pool *pool)
 static bool room_take_beside(struct pool *pool, size_t bytes, size_t more, size_t owed)
 {
     size_t wanted = bytes + more + owed;
-    return hak_os_huge_allowed_bytes(&pool->os) >= wanted &&
+    return hak_os_huge_allowed_bytes(&pool->os, COPY_RESERVATIONS) >= wanted &&
            (owed == 0 || hak_os_huge_free_bytes(&pool->os) >= wanted) && room_take(pool, bytes);
 }
 
@@ -369,12 +371,10 @@ size_t hak_huge_back(size_t from, size_t to, enum hak_backing goal)
     if (goal == HAK_BACKED_SMALL) {
         return hak_os_commit(segment_start(from), (to - from) * HAK_SEGMENT_BYTES) ? to : from;
     }
-    size_t at = from;
-    if (goal == HAK_BACKED_HUGETLB) {
-        at = lost ? from : back_from_pools(from, to);
-        if (lost) {
-            return at;
-        }
+    bool pooled = goal == HAK_BACKED_HUGETLB;
+    size_t at = pooled && !lost ? back_from_pools(from, to) : from;
+    if (pooled && lost) {
+        return at;
     }
     return at == to || back_ordinary(at, to) ? to : at;
 }
@@ -412,7 +412,7 @@ static bool fork_has_room(void)
         size_t mapped = mapped_bytes(pool);
         size_t wanted = mapped + owed_bytes(pool);
         if (mapped != 0 && (hak_os_huge_free_bytes(&pool->os) < wanted ||
-                            hak_os_huge_allowed_bytes(&pool->os) < wanted)) {
+                            hak_os_huge_allowed_bytes(&pool->os, 1) < wanted)) {
             return false;
         }
     }
@@ -432,10 +432,9 @@ static void room_make(void)
     rooms_drop();
     uint64_t start_ms = hak_os_now_ms();
     uint64_t until_ms = config.fork_safe && start_ms >= vain_until_ms ? start_ms + WAIT_MS : 0;
-    bool has_room = fork_has_room();
-    while (!has_room && hak_os_now_ms() < until_ms) {
+    bool has_room;
+    while (!(has_room = fork_has_room()) && hak_os_now_ms() < until_ms) {
         hak_os_yield();
-        has_room = fork_has_room();
     }
     if (!has_room) {
         vain_until_ms = hak_os_now_ms() + SHORT_MS;
@@ -450,10 +449,9 @@ void hak_huge_fork_prepare(void)
 {
     bool pooled = mapped_bytes(&pools[POOL_2M]) != 0 || mapped_bytes(&pools[POOL_1G]) != 0;
     uint64_t start_ms = hak_os_now_ms();
-    bool turn = pooled && hak_arena_turn_try();
-    while (pooled && !turn && hak_os_now_ms() - start_ms < WAIT_MS) {
+    bool turn = false;
+    while (pooled && !(turn = hak_arena_turn_try()) && hak_os_now_ms() - start_ms < WAIT_MS) {
         hak_os_yield();
-        turn = hak_arena_turn_try();
     }
     if (turn) { /* else it may be this thread's own: a signal handler forks */
         room_make();

@@ -358,9 +358,10 @@ bool hak_os_page_is_shared(const void *page)
     return told.shared;
 }
 
-size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool)
+size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool, size_t reservations)
 {
     (void)pool;
+    (void)reservations;
     return SIZE_MAX;
 }
 

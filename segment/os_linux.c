@@ -351,7 +351,7 @@ static size_t mount_left_bytes(const char *mount)
     return (size_t)system.f_bfree * (size_t)system.f_bsize;
 }
 
-size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool)
+size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool, size_t reservations)
 {
     /* What is used, and what is reserved. */
     static const char *names[2][2][2] = {
@@ -370,7 +370,8 @@ size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool)
     bool large = pool->page_bytes != 2 * HAK_MIB;
     size_t left = pool->mount == NULL ? SIZE_MAX : mount_left_bytes(pool->mount);
     for (size_t i = 0; i < 2; i++) {
-        left = hak_min(left, cgroup_left_bytes(names[large][i], old_names[large][i]));
+        left = hak_min(left, cgroup_left_bytes(names[large][i], old_names[large][i]) /
+                                 (i == 0 ? 1 : reservations));
     }
     errno = saved;
     return left;

@@ -64,12 +64,12 @@ mounts_drop() {
     mounts=()
 }
 
-# cgroup_make PAGES: a cgroup with so many huge pages at most, in version 2 if its hierarchy has
-# them, else in version 1.
+# cgroup_make PAGES [rsvd.]: a cgroup with so many huge pages at most, or as many reserved, in
+# version 2 if its hierarchy has them, else in version 1.
 cgroup_make() {
     local root=$work/cgroup bytes=$(($1 * 2097152)) limit
     if mounted cgroup cgroup2 rw && grep -qw hugetlb "$root/cgroup.controllers"; then
-        limit=hugetlb.2MB.max
+        limit=hugetlb.2MB.${2-}max
         if ! grep -qw hugetlb "$root/cgroup.subtree_control"; then
             echo +hugetlb >"$root/cgroup.subtree_control" || return
             cgroup_controls=$root/cgroup.subtree_control
@@ -77,7 +77,7 @@ cgroup_make() {
     else
         mounts_drop
         mounted cgroup cgroup hugetlb || return
-        limit=hugetlb.2MB.limit_in_bytes
+        limit=hugetlb.2MB.${2-}limit_in_bytes
     fi
     mkdir "$root/hakmem-test-$$" || return
     cgroup=$root/hakmem-test-$$
@@ -348,6 +348,10 @@ case_cgroup() {
         forked "${limited[@]}" "$cgroup" "$forks" threads 10 10
         run HAKMEM_HUGE=hugetlb "$any" -- "${limited[@]}" "$cgroup" "$forks" many 3 10
         said_among 1 "$warning"
+        cgroup_drop
+        cgroup_make 24 rsvd. || fail "no limit of reservations can be set"
+        forked "${limited[@]}" "$cgroup" "$forks" exec 20 40
+        forked "${limited[@]}" "$cgroup" "$forks" threads 10 40
     else
         say "cgroup: none is mounted where a program could read its limits, so no fork was tried"
     fi

@@ -192,7 +192,12 @@ also '^gate (met|MISSED): MIXED, wanted at least 1;'
 also '^c6_heavy +[0-9.]+ +[0-9.]+$'
 expect health_few 3 '^gate not measured: MIXED, .* too few samples' run --health --quick --rounds 2
 expect latency_of_nothing 1 'no single calls can be timed' run --only nothing --latency 1
-expect what_twice 1 'of --only, --trace, --health, --huge and a program' run --health --only nothing
+expect what_twice 1 'of --only, --trace, --health and a program' run --health --only nothing
+expect huge_and_health 1 'variants of its own' run --health --huge
+expect huge 0 '^geometric mean +[0-9.]+ \[[0-9.]+, [0-9.]+\]; +[0-9.]+' \
+    "$runner" --huge --quick --rounds 2 --only fixed_16 --variants glibc,hakmem,hakmem-thp
+also '^fixed_16 .*; .*(less|more|same|-)$'
+also '^hakmem-thp over hakmem on ordinary pages$'
 
 # ---- a recorded trace ---------------------------------------------------------------------------
 
@@ -235,7 +240,7 @@ expect program_missing 2 'exit status 127: ./no-such-program: No such file' \
 # shellcheck disable=SC2016 # the inner shell expands it
 expect program_arguments 0 '^wall clock, s +[0-9]' \
     run --rounds 1 -- bash -c '[[ $# == 2 && $2 == "a b" ]]' - --only 'a b'
-expect program_and_only 1 'of --only, --trace, --health, --huge and a program' run --only nothing -- /bin/true
+expect program_and_only 1 'of --only, --trace, --health and a program' run --only nothing -- /bin/true
 expect without_dashes 1 "what is '/bin/true'" run /bin/true
 # The descriptors that a program finds beyond its own, with and without the runner.
 cat >"$work/descriptors" <<'BASH'

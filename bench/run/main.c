@@ -34,9 +34,9 @@ static const char usage[] =
     "  --health              the profiles MIXED and C6_HEAVY, hakmem against glibc: with a gate "
     "for\n"
     "                        each, wanted at least 1\n"
-    "  --huge                large heaps: hakmem on pages of 4 KiB, THP and hugetlb, of which the "
-    "pool\n"
-    "                        must have 800 of 2 MiB\n"
+    "  --huge                hakmem on pages of 4 KiB, THP and hugetlb, of which the pool must have "
+    "800 of\n"
+    "                        2 MiB; benches with large heaps, or what --only or -- PROGRAM names\n"
     "  --peers, --no-peers   with or without mimalloc, jemalloc, tcmalloc (with; --ab: without)\n"
     "  --variant NAME=LIB.so another allocator, or another library for one of the variants\n"
     "  --variants LIST       only these variants, separated by commas\n"
@@ -312,10 +312,15 @@ static void options_read(struct options *options, int argc, char **argv)
     if (options->trace != NULL || options->health || options->huge || options->program != NULL)
         options->probes = false;
     if ((options->only != NULL) + (options->trace != NULL) + (options->program != NULL) +
-            options->health + options->huge >
+            options->health >
         1) {
-        fprintf(stderr, "bench_runner: of --only, --trace, --health, --huge and a program behind "
-                        "--, one chooses what is run\n");
+        fprintf(stderr, "bench_runner: of --only, --trace, --health and a program behind --, one "
+                        "chooses what is run\n");
+        exit(1);
+    }
+    if (options->huge && (options->health || options->ab)) {
+        fprintf(stderr, "bench_runner: --huge has variants of its own, so it goes with neither "
+                        "--health nor --ab\n");
         exit(1);
     }
 }
@@ -358,7 +363,7 @@ static bool row_wanted(const struct row *row, const struct options *options)
     const char *pattern = options->only;
     if (options->health)
         return (row->flags & ROW_HEALTH) != 0;
-    if (options->huge || (pattern == NULL && (row->flags & ROW_HUGE) != 0))
+    if (pattern == NULL && (options->huge || (row->flags & ROW_HUGE) != 0))
         return options->huge && (row->flags & ROW_HUGE) != 0;
     if (pattern == NULL && !options->ab && (row->flags & ROW_AB_ONLY) != 0)
         return false;
@@ -397,7 +402,7 @@ static void comparison_prepare(struct comparison *s)
     for (unsigned i = 0; i < variant_definition_count; i++)
         if (!variant_add(s, variant_definitions[i]))
             exit(1);
-    if (s->options.ab && s->options.control)
+    if ((s->options.ab || s->options.huge) && s->options.control)
         variant_control_add(s);
     if (s->options.variants != NULL && !variants_restrict(s, s->options.variants))
         exit(1);

@@ -244,6 +244,35 @@ static void memory_print(const struct comparison *s, FILE *out)
     }
 }
 
+/* Each backing of the heap against ordinary pages. */
+static void backings_print(const struct comparison *s, FILE *out)
+{
+    int base = variant_of_kind(s, VARIANT_HAKMEM);
+    for (unsigned v = 0; v < s->variant_count; v++) {
+        if ((int)v == base || s->variants[v].kind == VARIANT_GLIBC || !variant_runs(&s->variants[v]))
+            continue;
+        fprintf(out, "\n%s over hakmem on ordinary pages\n%-*s   throughput; peak memory\n",
+                s->variants[v].name, NAME_WIDTH, "bench");
+        for (unsigned row = 0; row < s->row_count; row++) {
+            struct change faster = change_of(s, row, (int)v, base, METRIC_NS_PER_OP);
+            struct change memory = change_of(s, row, (int)v, base, METRIC_PEAK_KB);
+            fprintf(out, "%-*s", NAME_WIDTH, all_rows[s->rows[row]].name);
+            change_print(out, &faster, METRIC_NS_PER_OP);
+            fputc(';', out);
+            change_print(out, &memory, METRIC_PEAK_KB);
+            fputc('\n', out);
+        }
+        struct change_mean faster = change_mean_of(s, (int)v, base, METRIC_NS_PER_OP);
+        struct change_mean memory = change_mean_of(s, (int)v, base, METRIC_PEAK_KB);
+        fprintf(out, "%-*s", NAME_WIDTH, "geometric mean");
+        mean_print(out, &faster);
+        fputc(';', out);
+        mean_print(out, &memory);
+        fputc('\n', out);
+    }
+    verdicts_explain(s, out);
+}
+
 /* One figure of every bench, without a comparison. */
 static void figures_print(const struct comparison *s, FILE *out, const char *title,
                           cell_figure *figure)
@@ -380,6 +409,8 @@ void table_print(const struct comparison *s, FILE *out)
     speedups_print(s, out);
     if (s->options.program == NULL)
         benches_print(s, out);
+    if (s->options.huge)
+        backings_print(s, out);
     counts_print(s, out);
     failures_print(s, out);
     if (s->options.peers && s->options.program == NULL && s->options.trace == NULL)

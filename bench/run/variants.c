@@ -158,6 +158,7 @@ void variant_control_add(struct comparison *s)
         return;
     struct variant *control = variant_new(s, CONTROL_NAME, VARIANT_OTHER);
     snprintf(control->library, sizeof control->library, "%s", s->variants[hakmem].library);
+    control->settings = s->variants[hakmem].settings;
     control->present = control->wanted = true;
 }
 
