@@ -73,8 +73,8 @@ void *hak_os_huge_hold(size_t bytes, const struct hak_os_pool *pool);
 size_t hak_os_huge_free_bytes(const struct hak_os_pool *pool);
 
 /* What cgroups and a mount's quota allow beyond what is in use, if each page counts as so many
- * against a limit of reservations; far above any size: all. Of cgroups, those that are mounted where
- * they usually are. */
+ * against a limit of reservations; far above any size: all. Of cgroups, those that are mounted
+ * where they usually are. */
 size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool, size_t reservations);
 
 /* Whether another process maps this page, which was written before a fork and not after it; true

@@ -249,7 +249,8 @@ static void backings_print(const struct comparison *s, FILE *out)
 {
     int base = variant_of_kind(s, VARIANT_HAKMEM);
     for (unsigned v = 0; v < s->variant_count; v++) {
-        if ((int)v == base || s->variants[v].kind == VARIANT_GLIBC || !variant_runs(&s->variants[v]))
+        if ((int)v == base || s->variants[v].kind == VARIANT_GLIBC ||
+            !variant_runs(&s->variants[v]))
             continue;
         fprintf(out, "\n%s over hakmem on ordinary pages\n%-*s   throughput; peak memory\n",
                 s->variants[v].name, NAME_WIDTH, "bench");
