@@ -9,9 +9,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "front/guard.h"
+#include "front/harden/guard.h"
+#include "front/harden/harden.h"
 #include "front/layout.h"
-#include "front/start.h"
 #include "front/take.h"
 #include "hakmem.h"
 #include "segment/large.h"
@@ -43,7 +43,9 @@ static enum block_kind block_look(const void *block, size_t *usable_bytes)
 size_t hak_malloc_usable_size(const void *block)
 {
     size_t usable_bytes = 0;
-    if (block != NULL) {
+    if (hak_harden_is_on()) {
+        usable_bytes = hak_harden_usable_bytes(block, HAK_USE_SIZE);
+    } else if (block != NULL) {
         (void)block_look(block, &usable_bytes);
     }
     return usable_bytes;
@@ -53,12 +55,11 @@ void *hak_calloc(size_t count, size_t size)
 {
     size_t bytes;
     if (HAK_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
-        errno = ENOMEM;
-        return NULL;
+        return hak_take_nothing();
     }
     void *block = hak_malloc(bytes);
-    if (HAK_UNLIKELY(block == NULL)) {
-        return NULL;
+    if (HAK_UNLIKELY(block == NULL) || hak_harden_is_on()) {
+        return block; /* every block of a hardened process reads as zero */
     }
     if (bytes <= HAK_MEDIUM_MAX - HAK_LAYOUT_BYTES) {
         return memset(block, 0, bytes);
@@ -83,13 +84,15 @@ void *hak_realloc(void *block, size_t size)
     if (block == NULL) {
         return hak_malloc(size);
     }
+    if (hak_harden_is_on()) {
+        return hak_harden_realloc(block, size);
+    }
     enum block_kind kind = block_look(block, &usable_bytes);
     if (kind == BLOCK_FOREIGN || size > PTRDIFF_MAX) {
         if (kind == BLOCK_FOREIGN) {
             hak_guard_foreign(block);
         }
-        errno = ENOMEM;
-        return NULL;
+        return hak_take_nothing();
     }
     if (kind == BLOCK_LARGE) {
         if (hak_large_resize(block, size)) {
@@ -111,22 +114,20 @@ void *hak_reallocarray(void *block, size_t count, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes)) {
-        errno = ENOMEM;
-        return NULL;
+        return hak_take_nothing();
     }
     return hak_realloc(block, bytes);
 }
 
 void hak_free_sized(void *block, size_t size)
 {
-    (void)size;
+    hak_harden_check_size(block, 1, size);
     hak_free(block);
 }
 
 void hak_free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-    (void)alignment;
-    (void)size;
+    hak_harden_check_size(block, alignment, size);
     hak_free(block);
 }
 
@@ -141,9 +142,11 @@ static void *aligned_alloc_checked(size_t alignment, size_t size)
     if (alignment <= HAK_GRAIN) {
         return hak_malloc(size);
     }
-    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX / 2 || !hak_start()) {
-        errno = ENOMEM;
-        return NULL;
+    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX / 2) {
+        return hak_take_nothing();
+    }
+    if (hak_harden_is_on()) { /* or not started, and then the table is empty */
+        return hak_harden_take(size, alignment);
     }
     size_t bin_idx = 0;
     if (alignment <= HAK_PAGE_BYTES && size <= HAK_MEDIUM_MAX - HAK_LAYOUT_BYTES) {
@@ -191,8 +194,7 @@ void *hak_pvalloc(size_t size)
 {
     size_t os_page = hak_os_page_bytes();
     if (size > PTRDIFF_MAX - os_page) {
-        errno = ENOMEM;
-        return NULL;
+        return hak_take_nothing();
     }
     return aligned_alloc_checked(os_page, hak_align_up(hak_max(size, 1), os_page));
 }
@@ -202,7 +204,7 @@ int hak_malloc_trim(size_t pad_bytes)
     (void)pad_bytes;
     struct hak_heap *heap = hak_heap_enter();
     if (heap == NULL) {
-        return 0;
+        return hak_harden_trim();
     }
     hak_heap_release_all(heap);
     size_t released = hak_heap_trim();

@@ -2,8 +2,9 @@
  * cxx_symbols: C++ operator new and delete, in C.
  *
  * Purpose   the two forms that all others of libstdc++ come down to, so that `new` is one call and
- *           not two. Only these two: a program that replaces them must find its own behind the
- *           other 18 forms too, and libstdc++ sees to that. Whoever wants all 20 in one file links
+ *           not two. Only these, and one form in harden/sized_symbols.c that calls what there is: a
+ *           program that replaces them must find its own behind the other 18 forms too, and
+ *           libstdc++ sees to that. Whoever wants all 20 in one file links
  *           operators.cpp (libhakmem-cxx.a). Names are those of the Itanium C++ ABI on 64-bit
  *           targets. What only libstdc++ can do (find the new-handler, throw std::bad_alloc) is
  *           reached by weak references: a C program never needs it.
@@ -42,6 +43,7 @@ static HAK_COLD void *new_slow(size_t size)
 
 HAK_PUBLIC void *_Znwm(size_t size); /* operator new(std::size_t) */
 HAK_PUBLIC void _ZdlPv(void *block); /* operator delete(void *) */
+HAK_HIDDEN void hak_cxx_delete(void *block) __attribute__((alias("_ZdlPv")));
 
 void *_Znwm(size_t size)
 {

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 
-#include "front/guard.h"
+#include "front/harden/guard.h"
 #include "front/heap.h"
 #include "hakmem.h"
 #include "segment/huge.h"

@@ -14,22 +14,16 @@
  * Synchronisation: a heap is its thread's alone, so neither path synchronises. A thread's first
  * heap is a constant one with empty bins and no pages: no path asks whether it is initialised.
  * What stands in a magazine is neither read nor written.
+ * Threads of a hardened process keep that first heap: every call leaves for front/harden/.
  */
-#include <errno.h>
 #include <stdint.h>
 
-#include "front/guard.h"
+#include "front/harden/guard.h"
+#include "front/harden/harden.h"
 #include "front/layout.h"
-#include "front/start.h"
 #include "front/take.h"
 #include "hakmem.h"
 #include "segment/large.h"
-
-static void *out_of_memory(void)
-{
-    errno = ENOMEM;
-    return NULL;
-}
 
 static HAK_NOINLINE void *malloc_refill(size_t bin_idx)
 {
@@ -41,7 +35,7 @@ static HAK_NOINLINE void *malloc_refill(size_t bin_idx)
         }
         hak_heap_leave(heap);
     }
-    return HAK_LIKELY(block != NULL) ? block : out_of_memory();
+    return HAK_LIKELY(block != NULL) ? block : hak_take_nothing();
 }
 
 HAK_NOINLINE void *hak_take_large(size_t size, size_t alignment)
@@ -57,13 +51,14 @@ HAK_NOINLINE void *hak_take_large(size_t size, size_t alignment)
     if (heap != NULL) {
         hak_heap_leave(heap);
     }
-    return HAK_LIKELY(block != NULL) ? block : out_of_memory();
+    return HAK_LIKELY(block != NULL) ? block : hak_take_nothing();
 }
 
 /* A small bin is empty; also the way of size zero. */
 static HAK_NOINLINE void *malloc_small_slow(size_t size)
 {
-    return malloc_refill(hak_class_bin(hak_max(size + HAK_LAYOUT_BYTES, 1)));
+    return hak_harden_is_on() ? hak_harden_take(size, HAK_GRAIN)
+                              : malloc_refill(hak_class_bin(hak_max(size + HAK_LAYOUT_BYTES, 1)));
 }
 
 void *hak_take_bin(size_t bin_idx)
@@ -80,11 +75,11 @@ void *hak_take_bin(size_t bin_idx)
 
 static HAK_NOINLINE void *malloc_medium(size_t size)
 {
+    if (hak_harden_is_on()) { /* or not started, and then the table is empty */
+        return hak_harden_take(size, HAK_GRAIN);
+    }
     if (HAK_UNLIKELY(size > HAK_MEDIUM_MAX - HAK_LAYOUT_BYTES)) {
         return hak_take_large(size, HAK_PAGE_BYTES);
-    }
-    if (HAK_UNLIKELY(!hak_heap_is_real(hak_heap_self)) && !hak_start()) {
-        return out_of_memory(); /* the table is filled at the process's first block */
     }
     return hak_take_bin(hak_medium_bins[(size + HAK_LAYOUT_BYTES - 1) >> HAK_MEDIUM_SHIFT]);
 }
@@ -130,7 +125,7 @@ static HAK_NOINLINE void free_slot(void *block)
 /* Not a block of this heap with room in its bin: find out what it is. */
 static HAK_NOINLINE void free_slow(void *block)
 {
-    if (block == NULL) {
+    if (block == NULL || hak_harden_frees(block)) {
         return;
     }
     size_t page_idx = hak_region_page_idx(block);

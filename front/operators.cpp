@@ -55,14 +55,14 @@ void *operator new[](std::size_t n, alignment_t to, nothrow_t) noexcept { return
 
 void operator delete(void *p) noexcept { hak_free(p); }
 void operator delete[](void *p) noexcept { hak_free(p); }
-void operator delete(void *p, std::size_t) noexcept { hak_free(p); }
-void operator delete[](void *p, std::size_t) noexcept { hak_free(p); }
+void operator delete(void *p, std::size_t n) noexcept { hak_free_sized(p, n); }
+void operator delete[](void *p, std::size_t n) noexcept { hak_free_sized(p, n); }
 void operator delete(void *p, nothrow_t) noexcept { hak_free(p); }
 void operator delete[](void *p, nothrow_t) noexcept { hak_free(p); }
 void operator delete(void *p, alignment_t) noexcept { hak_free(p); }
 void operator delete[](void *p, alignment_t) noexcept { hak_free(p); }
-void operator delete(void *p, std::size_t, alignment_t) noexcept { hak_free(p); }
-void operator delete[](void *p, std::size_t, alignment_t) noexcept { hak_free(p); }
+void operator delete(void *p, std::size_t n, alignment_t to) noexcept { hak_free_aligned_sized(p, std::size_t(to), n); }
+void operator delete[](void *p, std::size_t n, alignment_t to) noexcept { hak_free_aligned_sized(p, std::size_t(to), n); }
 void operator delete(void *p, alignment_t, nothrow_t) noexcept { hak_free(p); }
 void operator delete[](void *p, alignment_t, nothrow_t) noexcept { hak_free(p); }
 // clang-format on

@@ -35,7 +35,8 @@
     X(huge_reserve, "HAKMEM_HUGE_RESERVE", NULL, 0, 0, 1048576, "segments of 2 MiB",               \
       "huge pages that are populated at start, whatever the threshold")                            \
     X(huge_require, "HAKMEM_HUGE_REQUIRE", NULL, 0, 0, 1, "0 or 1",                                \
-      "end the program at start if the reserve cannot be had")
+      "end the program at start if the reserve cannot be had")                                     \
+    X(harden, "HAKMEM_HARDEN", NULL, 0, 0, 1, "0 or 1", "stop the program at misuse of the heap")
 
 /* X(field, name, default, words, help): one of several words, whose number is the value. */
 #define HAK_WORD_OPTIONS(X)                                                                        \

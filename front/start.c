@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "front/classes.h"
-#include "front/heap.h"
+#include "front/harden/harden.h"
 #include "front/options.h"
 #include "segment/huge.h"
 #include "segment/os.h"
@@ -79,6 +79,7 @@ static void huge_reserve(void)
 static bool start_once(void)
 {
     hak_options_read();
+    hak_harden_choose();
     huge_configure();
     struct hak_arena_config config = {
         .reserve_bytes = hak_options.arena_gib * HAK_GIB,
@@ -92,6 +93,7 @@ static bool start_once(void)
     huge_reserve();
     hak_classes_init(hak_options.tiny_max_class == 5 ? 256 : HAK_SMALL_MAX,
                      hak_options.smallmid_enable != 0);
+    hak_harden_init();
     hak_purge_init(hak_options.purge_decay_ms);
     hak_thread_init();
     hak_os_barrier_prepare();
@@ -119,11 +121,6 @@ bool hak_start(void)
             return done;
         }
     }
-}
-
-bool hak_start_prewarm(void)
-{
-    return hak_options.prewarm != 0;
 }
 
 #define PURGE_STACK_BYTES (256 * HAK_KIB)

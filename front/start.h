@@ -12,9 +12,6 @@
  * the next call tries again. */
 bool hak_start(void);
 
-/* Whether new heaps are to be pre-warmed (HAKMEM_PREWARM). */
-bool hak_start_prewarm(void);
-
 /* Makes the key whose destructor ends a thread's heap (thread.c). */
 void hak_thread_init(void);
 

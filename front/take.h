@@ -7,7 +7,14 @@
 #ifndef HAK_TAKE_H
 #define HAK_TAKE_H
 
+#include <errno.h>
 #include <stddef.h>
+
+static inline void *hak_take_nothing(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
 
 /* A block of a bin, 1 to HAK_BINS - 1. */
 void *hak_take_bin(size_t bin_idx);

@@ -9,7 +9,8 @@
  */
 #include <pthread.h>
 
-#include "front/heap.h"
+#include "front/harden/harden.h"
+#include "front/options.h"
 #include "front/start.h"
 #include "segment/os.h"
 #include "segment/purge.h"
@@ -239,7 +240,7 @@ static void heap_thaw(struct hak_heap *heap)
 /* The thread's first slow path: returns inside of it. */
 static struct hak_heap *heap_attach(void)
 {
-    if (!hak_start()) {
+    if (hak_harden_decide()) {
         return NULL;
     }
     struct hak_heap *heap = heap_take_orphan(HAK_HEAP_BUSY);
@@ -257,7 +258,7 @@ static struct hak_heap *heap_attach(void)
     if (exit_key_made) {
         (void)pthread_setspecific(exit_key, heap); /* may allocate: that enters once more */
     }
-    if (hak_start_prewarm()) {
+    if (hak_options.prewarm != 0) {
         heap_prewarm(heap);
     }
     return heap;

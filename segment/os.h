@@ -26,6 +26,9 @@ void hak_os_unreserve(void *start, size_t bytes);
  * `start` and `bytes` are multiples of the kernel's page. */
 bool hak_os_commit(void *start, size_t bytes);
 
+/* Takes all access to committed memory away until it is committed again; its contents stay. */
+bool hak_os_hide(void *start, size_t bytes);
+
 /* Gives the memory back and keeps the range: it reads as zero afterwards (MADV_DONTNEED).
  * False: nothing is known of the contents. */
 bool hak_os_purge(void *start, size_t bytes);

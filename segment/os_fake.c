@@ -48,8 +48,8 @@ static _Atomic(size_t) mistakes;                 /* [any, atomic] */
 static _Atomic(uint64_t) clock_ms = 1000;        /* [any, atomic] */
 
 static const char *const call_names[HAK_FAKE_CALLS] = {
-    "reserve", "commit",    "purge",    "renew",     "move",        "barrier",
-    "any",     "unreserve", "huge_map", "huge_hold", "huge_advise", "populate",
+    "reserve",   "commit",   "purge",     "renew",       "move",     "barrier", "any",
+    "unreserve", "huge_map", "huge_hold", "huge_advise", "populate", "hide",
 };
 
 /* ---- what the test says and asks ------------------------------------------------------------ */
@@ -287,15 +287,25 @@ void hak_os_unreserve(void *start, size_t bytes)
     errno = saved;
 }
 
-bool hak_os_commit(void *start, size_t bytes)
+static bool protect(enum hak_fake_call call, void *start, size_t bytes, int access)
 {
-    if (call_on(HAK_FAKE_COMMIT, start, bytes) != SERVED) {
+    if (call_on(call, start, bytes) != SERVED) {
         return false;
     }
     int saved = errno;
-    bool done = mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
+    bool done = mprotect(start, bytes, access) == 0;
     errno = saved;
     return done;
+}
+
+bool hak_os_commit(void *start, size_t bytes)
+{
+    return protect(HAK_FAKE_COMMIT, start, bytes, PROT_READ | PROT_WRITE);
+}
+
+bool hak_os_hide(void *start, size_t bytes)
+{
+    return protect(HAK_FAKE_HIDE, start, bytes, PROT_NONE);
 }
 
 bool hak_os_purge(void *start, size_t bytes)

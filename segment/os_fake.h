@@ -27,6 +27,7 @@ enum hak_fake_call {
     HAK_FAKE_HUGE_HOLD,
     HAK_FAKE_HUGE_ADVISE,
     HAK_FAKE_POPULATE,
+    HAK_FAKE_HIDE,
     HAK_FAKE_CALLS,
 };
 

@@ -75,12 +75,22 @@ void hak_os_unreserve(void *start, size_t bytes)
     unmap(start, bytes);
 }
 
-bool hak_os_commit(void *start, size_t bytes)
+static bool protect(void *start, size_t bytes, int access)
 {
     int saved = errno;
-    bool done = mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
+    bool done = mprotect(start, bytes, access) == 0;
     errno = saved;
     return done;
+}
+
+bool hak_os_commit(void *start, size_t bytes)
+{
+    return protect(start, bytes, PROT_READ | PROT_WRITE);
+}
+
+bool hak_os_hide(void *start, size_t bytes)
+{
+    return protect(start, bytes, PROT_NONE);
 }
 
 static bool advise(void *start, size_t bytes, int advice)

@@ -35,8 +35,7 @@
 enum {
     HAK_PAGE_ACTIVE = 1,   /* open: has an owner and slots */
     HAK_PAGE_FULL = 2,     /* the owner wants to know of remote frees */
-    HAK_PAGE_PENDING = 12, /* not 0: on the owner's list of pages with remote frees, or about to
-                              be; which value, says since which fork (hak_page_forked) */
+    HAK_PAGE_PENDING = 12, /* on the owner's list, or about to be; see hak_page_forked() */
     HAK_PAGE_FLAGS = 15,
 };
 
@@ -86,6 +85,7 @@ struct hak_page {
             bool one_mapping;                /* what lies behind the last piece is one, too */
         };
     };
+    void *notes; /* [lock:pen] what a hardened process knows beside all this */
 };
 
 _Static_assert(sizeof(struct hak_page) == 2 * HAK_CACHE_LINE, "a line for others, one for us");

@@ -54,7 +54,7 @@ words() { tr ' ' '\n' <<<"$*" | sed '/^$/d' | sort -u; }
 defined "$library" -D >"$work/exported"
 undefined "$library" -D >"$work/imported"
 hak_family=$(words "$family" | sed 's/^/hak_/')
-for name in $family $hak_family _Znwm _ZdlPv; do
+for name in $family $hak_family _Znwm _ZdlPv _ZdlPvm; do
     grep -qx "$name" "$work/exported" || fail "$(basename "$library") does not export $name"
 done
 for name in $family $static_family; do
@@ -63,10 +63,10 @@ for name in $family $static_family; do
     fi
 done
 stray=$(comm -23 "$work/exported" \
-    <(words "$family" "$hak_family" _Znwm _ZdlPv "$static_family") | tr '\n' ' ')
+    <(words "$family" "$hak_family" _Znwm _ZdlPv _ZdlPvm "$static_family") | tr '\n' ' ')
 [[ -z $stray ]] || fail "exported beyond the list: $stray"
 defined "$archive" -g 2>/dev/null >"$work/archived"
-for name in $family $hak_family _Znwm _ZdlPv $static_family; do
+for name in $family $hak_family _Znwm _ZdlPv _ZdlPvm $static_family; do
     grep -qx "$name" "$work/archived" || fail "$(basename "$archive") does not define $name"
 done
 cxx_archive=$(dirname "$archive")/libhakmem-cxx.a

@@ -1,7 +1,7 @@
 /*
  * guard: counts pointers that are not ours.
  */
-#include "front/guard.h"
+#include "front/harden/guard.h"
 
 #include <stdatomic.h>
 

@@ -1,0 +1,309 @@
+/*
+ * fence: large blocks of a hardened process, and pages that cannot be touched.
+ *
+ *     pages of the run:   | canary | bytes asked for | canary |  fence: no access  |
+ *                         start    block             block + size     end of the run
+ *
+ * The block ends where the fence begins, as nearly as its alignment lets it: what is written, or
+ * read, behind it is stopped at once, and what is written in front of it is seen at the free. A
+ * freed block is all fence until it has rested: HAK_REST_TAKES large allocations, or until too much
+ * address space is at rest. Free pages of the arena are zero, so a new block is.
+ */
+#include "front/harden/inside.h"
+#include "segment/large.h"
+#include "segment/purge.h"
+
+/* Every fence may split a mapping in two, and vm.max_map_count is 65530. */
+#define FENCES_MAX 16384
+/* Share of the arena that freed blocks may keep. */
+#define RESTING_SHARE 8
+
+/* What is known about a large block; its page's descriptor leads here. */
+struct fence {
+    size_t asked_bytes;    /* [lock] */
+    size_t front_bytes;    /* [lock] of canary before the block */
+    uint64_t freed_at;     /* [lock] takes when it was freed */
+    struct fence *next;    /* [lock] freed after it */
+    struct hak_page *page; /* [lock] the first one */
+    bool fenced;           /* [lock] the rest of the run cannot be touched */
+    bool freed;            /* [lock] */
+};
+
+static struct {
+    HAK_CACHE_ALIGNED
+    struct hak_lock lock;
+    struct fence *oldest, *newest; /* [lock] freed blocks */
+    size_t resting_bytes;          /* [lock] of those, whole runs */
+    uint64_t takes;                /* [lock] blocks handed out */
+    struct hak_meta_pool meta;     /* [lock] */
+} yard;
+
+static _Atomic(size_t) fences; /* [any, atomic] ranges that cannot be touched */
+
+static size_t fences_add(size_t count)
+{
+    /* relaxed: a bound that may be missed by a few; wrap-around subtracts. */
+    return atomic_fetch_add_explicit(&fences, count, memory_order_relaxed);
+}
+
+bool hak_fence_close(void *start, size_t bytes)
+{
+    if (fences_add(1) < FENCES_MAX && hak_os_hide(start, bytes)) {
+        return true;
+    }
+    (void)fences_add(SIZE_MAX);
+    return false;
+}
+
+bool hak_fence_open(void *start, size_t bytes)
+{
+    if (!hak_os_commit(start, bytes)) {
+        return false;
+    }
+    (void)fences_add(SIZE_MAX);
+    return true;
+}
+
+static char *run_start(const struct fence *fence)
+{
+    return hak_page_start(fence->page);
+}
+
+static size_t run_bytes(const struct fence *fence)
+{
+    return fence->page->span_pages * HAK_PAGE_BYTES;
+}
+
+static char *block_start(const struct fence *fence)
+{
+    return run_start(fence) + fence->front_bytes;
+}
+
+/* Where the canary behind the block ends. */
+static char *block_end(const struct fence *fence)
+{
+    uintptr_t end = (uintptr_t)block_start(fence) + hak_max(fence->asked_bytes, 1);
+    return (char *)hak_align_up(end, hak_os_page_bytes());
+}
+
+static uint64_t canary_of(const struct fence *fence)
+{
+    return hak_canary_of(run_start(fence));
+}
+
+/* ---- rest ---- */
+
+/* The oldest freed block leaves. False: there is none, or the kernel refuses. */
+static bool oldest_release(void)
+{
+    struct fence *fence = yard.oldest;
+    if (fence == NULL || (fence->fenced && !hak_fence_open(run_start(fence), run_bytes(fence)))) {
+        return false;
+    }
+    yard.oldest = fence->next;
+    yard.resting_bytes -= run_bytes(fence);
+    fence->page->notes = NULL;
+    hak_large_free(run_start(fence));
+    hak_meta_give(&yard.meta, fence, sizeof *fence);
+    return true;
+}
+
+static void yard_tidy(void)
+{
+    size_t bytes_max = hak_arena.max_segments * HAK_SEGMENT_BYTES / RESTING_SHARE;
+    while (yard.oldest != NULL && (yard.takes - yard.oldest->freed_at > HAK_REST_TAKES ||
+                                   yard.resting_bytes > bytes_max)) {
+        if (!oldest_release()) {
+            break;
+        }
+    }
+}
+
+bool hak_fence_release_all(void)
+{
+    bool any = false;
+    hak_lock_take(&yard.lock);
+    while (oldest_release()) {
+        any = true;
+    }
+    hak_lock_drop(&yard.lock);
+    return any;
+}
+
+/* ---- a block ---- */
+
+static char *run_alloc(size_t bytes, size_t alignment)
+{
+    char *start = hak_large_alloc(bytes, alignment);
+    if (start == NULL && hak_fence_release_all()) {
+        start = hak_large_alloc(bytes, alignment);
+    }
+    return start;
+}
+
+void *hak_fence_take(size_t size, size_t alignment)
+{
+    size_t os_page = hak_os_page_bytes();
+    size_t bytes = hak_max(size, 1);
+    if (bytes > PTRDIFF_MAX - 2 * os_page) {
+        return NULL;
+    }
+    char *start =
+        run_alloc(hak_align_up(bytes, os_page) + os_page, hak_max(alignment, HAK_PAGE_BYTES));
+    if (start == NULL) {
+        return NULL;
+    }
+    hak_lock_take(&yard.lock);
+    struct fence *fence = hak_meta_take(&yard.meta, sizeof *fence);
+    if (fence == NULL) {
+        hak_lock_drop(&yard.lock);
+        hak_large_free(start);
+        return NULL;
+    }
+    fence->page = hak_page_at(hak_region_page_idx(start));
+    fence->asked_bytes = size;
+    fence->front_bytes =
+        hak_align_down(hak_align_up(bytes, os_page) - bytes, hak_max(alignment, HAK_GRAIN));
+    char *end = block_end(fence);
+    fence->fenced = hak_fence_close(end, (size_t)(start + run_bytes(fence) - end));
+    hak_canary_fill(start, block_start(fence), canary_of(fence));
+    hak_canary_fill(block_start(fence) + size, end, canary_of(fence));
+    fence->page->notes = fence;
+    yard.takes++;
+    yard_tidy();
+    hak_lock_drop(&yard.lock);
+    return block_start(fence);
+}
+
+/* What an address is that no block starts at: inside of one, or of a freed one, or nothing. */
+static _Noreturn void fence_refuse(const char *address, enum hak_use use)
+{
+    size_t page_idx = hak_region_page_idx(address);
+    for (size_t at = page_idx + 1; at-- > 0;) {
+        const struct hak_page *page = hak_page_at(at);
+        if (hak_region_tag(at) == HAK_TAG_LARGE) {
+            if (page->notes != NULL && page_idx - at < page->span_pages) {
+                hak_harden_refuse(use, HAK_FAULT_INSIDE);
+            }
+            break;
+        }
+    }
+    hak_harden_refuse(use, HAK_FAULT_NO_BLOCK);
+}
+
+/* The live block at an address. The lock is held. */
+static struct fence *fence_find(const char *block, enum hak_use use)
+{
+    size_t page_idx = hak_region_page_idx(block);
+    struct fence *fence = NULL;
+    if (hak_region_tag(page_idx) == HAK_TAG_LARGE) {
+        fence = hak_page_at(page_idx)->notes;
+    }
+    if (fence == NULL || block != block_start(fence)) {
+        fence_refuse(block, use);
+    }
+    if (fence->freed) {
+        hak_harden_refuse(use, HAK_FAULT_FREED);
+    }
+    return fence;
+}
+
+/* Stops if somebody wrote behind a live block, or in front of it. */
+static void fence_verify(const struct fence *fence)
+{
+    const char *behind = block_start(fence) + fence->asked_bytes;
+    HAK_CHECK(hak_canary_holds(behind, block_end(fence), canary_of(fence)), HAK_MESSAGE_PAST_END);
+    HAK_CHECK(hak_canary_holds(run_start(fence), block_start(fence), canary_of(fence)),
+              HAK_MESSAGE_BEFORE);
+}
+
+void hak_fence_give(char *block)
+{
+    hak_lock_take(&yard.lock);
+    struct fence *fence = fence_find(block, HAK_USE_FREE);
+    fence_verify(fence);
+    char *start = run_start(fence);
+    if (!hak_os_purge(start, run_bytes(fence))) {
+        memset(start, 0, (size_t)(block_end(fence) - start));
+    }
+    if (fence->fenced) {
+        (void)hak_os_hide(start, run_bytes(fence));
+    } else {
+        fence->fenced = hak_fence_close(start, run_bytes(fence));
+    }
+    fence->freed = true;
+    fence->freed_at = yard.takes;
+    fence->next = NULL;
+    *(yard.oldest != NULL ? &yard.newest->next : &yard.oldest) = fence;
+    yard.newest = fence;
+    yard.resting_bytes += run_bytes(fence);
+    yard_tidy();
+    hak_lock_drop(&yard.lock);
+    (void)hak_purge_poll();
+}
+
+/* Moves the canary behind a block, and the fence, as far as its run has room. */
+static bool fence_move(struct fence *fence, size_t size)
+{
+    char *old_end = block_end(fence);
+    char *old_behind = block_start(fence) + fence->asked_bytes;
+    size_t old_bytes = fence->asked_bytes;
+    fence->asked_bytes = size;
+    char *end = block_end(fence);
+    char *behind = block_start(fence) + size;
+    size_t room = (size_t)(run_start(fence) + run_bytes(fence) - block_start(fence));
+    if (size > room - hak_os_page_bytes() ||
+        (end > old_end && !hak_os_commit(old_end, (size_t)(end - old_end)))) {
+        fence->asked_bytes = old_bytes;
+        return false;
+    }
+    if (end < old_end) {
+        size_t bytes = (size_t)(old_end - end);
+        if (!hak_os_purge(end, bytes)) {
+            memset(end, 0, bytes);
+        }
+        (void)(fence->fenced && hak_os_hide(end, bytes));
+    }
+    if (behind > old_behind) {
+        memset(old_behind, 0, hak_min((size_t)(old_end - old_behind), size - old_bytes));
+    }
+    hak_canary_fill(behind, end, canary_of(fence));
+    return true;
+}
+
+bool hak_fence_resize(char *block, size_t size, size_t *old_bytes)
+{
+    hak_lock_take(&yard.lock);
+    struct fence *fence = fence_find(block, HAK_USE_REALLOC);
+    fence_verify(fence);
+    *old_bytes = fence->asked_bytes;
+    bool stays = fence_move(fence, size);
+    hak_lock_drop(&yard.lock);
+    return stays;
+}
+
+size_t hak_fence_size(const char *block, enum hak_use use)
+{
+    hak_lock_take(&yard.lock);
+    size_t bytes = fence_find(block, use)->asked_bytes;
+    hak_lock_drop(&yard.lock);
+    return bytes;
+}
+
+void hak_fence_check(struct hak_page *page)
+{
+    const struct fence *fence = page->notes;
+    if (fence != NULL && !fence->freed) {
+        fence_verify(fence);
+    }
+}
+
+void hak_fence_lock(void)
+{
+    hak_lock_take(&yard.lock);
+}
+
+void hak_fence_unlock(void)
+{
+    hak_lock_drop(&yard.lock);
+}

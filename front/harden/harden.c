@@ -1,0 +1,215 @@
+/*
+ * harden: which part serves a call, and what happens once a process.
+ */
+#include "front/harden/harden.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+
+#include "front/harden/guard.h"
+#include "front/harden/inside.h"
+#include "front/options.h"
+#include "front/start.h"
+#include "front/take.h"
+#include "segment/huge.h"
+#include "segment/purge.h"
+
+uint64_t hak_canary_secret;
+
+_Noreturn void hak_harden_refuse(enum hak_use use, enum hak_fault fault)
+{
+#define ROW(call)                                                                                  \
+    {                                                                                              \
+        "hakmem: " call " of a block that is already free",                                        \
+            "hakmem: " call " of a pointer inside a block",                                        \
+            "hakmem: " call " of a pointer that is no block"                                       \
+    }
+    static const char *const messages[HAK_USES][HAK_FAULTS] = {ROW("free"), ROW("realloc"),
+                                                               ROW("malloc_usable_size")};
+#undef ROW
+    hak_fatal(messages[use][fault]);
+}
+
+/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
+uint64_t hak_harden_random(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+/* ---- once a process ---- */
+
+static bool hardened; /* [const after init] */
+
+bool hak_harden_decide(void)
+{
+    return !hak_start() || hardened;
+}
+
+void hak_harden_choose(void)
+{
+    if (secure_getenv("HAKMEM_HARDEN") == NULL) {
+        hak_options.harden = 0; /* a privileged program: who starts it may not have it stopped */
+    }
+    if (hak_options.harden != 0) {
+        hak_options.huge = HAK_HUGE_OFF; /* a fence is smaller than a huge page */
+    }
+}
+
+/* From the 16 random bytes that the kernel gives each program. The C library makes its own secrets
+ * of them; the sum of two mixed halves tells neither. */
+void hak_harden_init(void)
+{
+    uint64_t bytes[2] = {0, 0};
+    uintptr_t at = getauxval(AT_RANDOM);
+    if (hak_options.harden == 0) {
+        return;
+    }
+    if (at != 0) {
+        memcpy(bytes, (const void *)at, sizeof bytes);
+    }
+    uint64_t seed = hak_harden_random(&bytes[0]) + hak_harden_random(&bytes[1]);
+    hak_canary_secret = hak_harden_random(&seed);
+    hak_slots_init(&seed);
+    hardened = true;
+}
+
+/* Every lock in rank order; a child gets them as the thread that made it has them. */
+static void lock_all(void)
+{
+    hak_slots_lock();
+    hak_fence_lock();
+}
+
+static void unlock_all(void)
+{
+    hak_fence_unlock();
+    hak_slots_unlock();
+}
+
+__attribute__((constructor)) static void harden_loaded(void)
+{
+    if (hak_start() && hardened) {
+        (void)pthread_atfork(lock_all, unlock_all, unlock_all);
+    }
+}
+
+/* What nobody freed, and what was freed and not handed out again, is looked at in the end. */
+__attribute__((destructor)) static void harden_ends(void)
+{
+    if (!hardened) {
+        return;
+    }
+    lock_all();
+    for (size_t page_idx = 0; page_idx < hak_region_pages(); page_idx++) {
+        uintptr_t tag = hak_region_tag(page_idx);
+        struct hak_page *page = hak_page_at(page_idx);
+        if (tag == HAK_TAG_LARGE) {
+            hak_fence_check(page);
+        } else if (hak_slots_own(tag)) {
+            hak_slots_check(page);
+            page_idx += page->span_pages - 1;
+        }
+    }
+    unlock_all();
+}
+
+/* ---- calls ---- */
+
+/* The bin whose slots hold so many bytes and one more, at multiples of `alignment`; 0: none. */
+static size_t bin_of(size_t size, size_t alignment)
+{
+    if (size >= HAK_MEDIUM_MAX || alignment > HAK_PAGE_BYTES) {
+        return 0;
+    }
+    if (alignment <= HAK_GRAIN) {
+        return hak_class_bin(size + 1);
+    }
+    size_t bin_idx = hak_class_aligned_bin(size + 1, alignment);
+    return hak_classes[bin_idx].geometry.slot_bytes <= size + HAK_SLACK_MAX ? bin_idx : 0;
+}
+
+void *hak_harden_take(size_t size, size_t alignment)
+{
+    if (!hardened) {
+        return hak_take_nothing(); /* it could not be started */
+    }
+    size_t bin_idx = bin_of(size, alignment);
+    void *block = bin_idx != 0 ? hak_slots_take(bin_idx, size) : hak_fence_take(size, alignment);
+    return HAK_LIKELY(block != NULL) ? block : hak_take_nothing();
+}
+
+/* The tag of an address's page. Stops if the address is not in the arena. */
+static uintptr_t tag_of(const void *address, enum hak_use use)
+{
+    size_t page_idx = hak_region_page_idx(address);
+    if (page_idx >= hak_region_pages()) {
+        hak_harden_refuse(use, HAK_FAULT_NO_BLOCK);
+    }
+    return hak_region_tag(page_idx);
+}
+
+void hak_harden_free(void *block)
+{
+    if (!hardened) {
+        hak_guard_foreign(block);
+        return;
+    }
+    uintptr_t tag = tag_of(block, HAK_USE_FREE);
+    if (hak_slots_own(tag)) {
+        hak_slots_give(block, tag);
+    } else {
+        hak_fence_give(block);
+    }
+}
+
+size_t hak_harden_usable_bytes(const void *block, enum hak_use use)
+{
+    if (block == NULL || !hardened) {
+        return 0;
+    }
+    uintptr_t tag = tag_of(block, use);
+    return hak_slots_own(tag) ? hak_slots_size(block, tag, use) : hak_fence_size(block, use);
+}
+
+/* C++ makes a block of nothing one byte long. */
+void hak_harden_check_size(const void *block, size_t alignment, size_t size)
+{
+    if (block == NULL || !hak_harden_is_on()) {
+        return;
+    }
+    size_t bytes = hak_harden_usable_bytes(block, HAK_USE_FREE);
+    HAK_CHECK(hak_max(bytes, 1) == hak_max(size, 1) &&
+                  (uintptr_t)block % hak_max(alignment, 1) == 0,
+              HAK_MESSAGE_SIZE);
+}
+
+void *hak_harden_realloc(void *block, size_t size)
+{
+    size_t old_bytes;
+    if (!hardened) {
+        return hak_take_nothing();
+    }
+    uintptr_t tag = tag_of(block, HAK_USE_REALLOC);
+    if (size > PTRDIFF_MAX) {
+        return hak_take_nothing();
+    }
+    if (hak_slots_own(tag) ? hak_slots_resize(block, tag, size, &old_bytes)
+                           : hak_fence_resize(block, size, &old_bytes)) {
+        return block;
+    }
+    void *new = hak_harden_take(size, HAK_GRAIN);
+    if (new != NULL) {
+        memcpy(new, block, hak_min(old_bytes, size));
+        hak_harden_free(block);
+    }
+    return new;
+}
+
+bool hak_harden_trim(void)
+{
+    return hardened && hak_purge_all() != 0;
+}

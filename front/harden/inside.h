@@ -1,0 +1,87 @@
+/*
+ * inside: what the files of front/harden/ share.
+ *
+ * Threads   see harden.h.
+ */
+#ifndef HAK_INSIDE_H
+#define HAK_INSIDE_H
+
+#include "front/harden/canary.h"
+#include "front/harden/harden.h"
+#include "front/harden/lock.h"
+#include "segment/page.h"
+
+/* Allocations of its class that a freed slot is kept from use for, at least. */
+#define HAK_REST_TAKES 1000
+
+#define HAK_MESSAGE_PAST_END "hakmem: write past the end of a block"
+#define HAK_MESSAGE_BEFORE "hakmem: write before the start of a block"
+#define HAK_MESSAGE_AFTER_FREE "hakmem: write to a block after it was freed"
+#define HAK_MESSAGE_SIZE "hakmem: free with another size than the block was allocated with"
+
+/* What is wrong with an address. */
+enum hak_fault { HAK_FAULT_FREED, HAK_FAULT_INSIDE, HAK_FAULT_NO_BLOCK, HAK_FAULTS };
+
+/* Stops the process. */
+_Noreturn void hak_harden_refuse(enum hak_use use, enum hak_fault fault);
+
+/* A small generator, seeded at start: which slot is next is not to be known from outside. */
+uint64_t hak_harden_random(uint64_t *state);
+
+/* Takes all access to a guard away, and counts it: each splits a mapping, and there may be 65530.
+ * False: there are enough. hak_guard_open() undoes; false when the kernel refuses. */
+bool hak_fence_close(void *start, size_t bytes);
+bool hak_fence_open(void *start, size_t bytes);
+
+/* ---- slots.c: blocks to 64 KiB ---- */
+
+/* What is known about the slots of a page, apart from it. */
+struct hak_notes {
+    uint64_t *fresh;   /* freed in `epoch`, one bit a slot; before that: page->remote */
+    uint32_t epoch;    /* of the pen, when the page was last aged */
+    uint16_t live;     /* blocks */
+    bool guarded;      /* pages behind the last slot cannot be touched */
+    bool retired;      /* nothing lives here; no page of it can be touched, no slots are known */
+    uint16_t slacks[]; /* a slot: bytes behind those asked for, now or in its last life; or ... */
+};
+enum {
+    HAK_SLACK_NONE = 0,      /* never used, all zero */
+    HAK_SLACK_TAIL = 0xffff, /* never used, and the last HAK_TAIL_BYTES hold the canary */
+    HAK_SLACK_MAX = 0xfffe,
+};
+#define HAK_TAIL_BYTES ((size_t)16)
+
+void hak_slots_init(uint64_t *seed);
+
+/* A zeroed block of a bin; NULL when memory is out. */
+void *hak_slots_take(size_t bin_idx, size_t size);
+
+/* For an address in a page whose tag is that. Stop at misuse. hak_slots_resize() stays in place or
+ * returns false, and then has told the block's size. */
+void hak_slots_give(char *block, uintptr_t tag);
+bool hak_slots_resize(char *block, uintptr_t tag, size_t size, size_t *old_bytes);
+size_t hak_slots_size(const char *block, uintptr_t tag, enum hak_use use);
+
+/* Whether a tag is one of a page of slots. */
+bool hak_slots_own(uintptr_t tag);
+
+/* Looks at every slot of a page. The locks are held. */
+void hak_slots_check(struct hak_page *page);
+void hak_slots_lock(void);
+void hak_slots_unlock(void);
+
+/* ---- fence.c: large blocks; the same for an address in a page without such a tag ---- */
+
+void *hak_fence_take(size_t size, size_t alignment);
+void hak_fence_give(char *block);
+bool hak_fence_resize(char *block, size_t size, size_t *old_bytes);
+size_t hak_fence_size(const char *block, enum hak_use use);
+
+void hak_fence_check(struct hak_page *page);
+void hak_fence_lock(void);
+void hak_fence_unlock(void);
+
+/* Lets all freed large blocks go, when memory is out. True if there were any. */
+bool hak_fence_release_all(void);
+
+#endif
