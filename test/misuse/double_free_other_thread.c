@@ -1,0 +1,26 @@
+/*
+ * A block is freed by another thread, and then by its own.
+ *
+ * default: SIGABRT hakmem: free of a block that is already free
+ * hardened: SIGABRT hakmem: free of a block that is already free
+ */
+#include "misuse.h"
+#include <pthread.h>
+
+static void *free_it(void *block)
+{
+    free(block);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    size_t size = size_of(argv);
+    char *block = block_of(size);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, free_it, block) != 0 || pthread_join(thread, NULL) != 0)
+        return 99;
+    free(hide(block));
+    return flush();
+}

@@ -1,0 +1,17 @@
+/*
+ * A zero is written in front of a block.
+ *
+ * default: any
+ * hardened: SIGABRT hakmem: write before the start of a block
+ */
+#include "misuse.h"
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    size_t size = size_of(argv);
+    char *block = block_of(size);
+    block[-1] = '\0';
+    free(block);
+    return flush();
+}
