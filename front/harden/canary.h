@@ -17,7 +17,7 @@
 
 extern HAK_HIDDEN uint64_t hak_canary_secret; /* [const after init] */
 
-/* The pattern of the place that starts at an address, eight bytes of it. */
+/* The eight bytes that repeat in the place that starts at an address. */
 static inline uint64_t hak_canary_of(const void *start)
 {
     uint64_t mixed = ((uintptr_t)start ^ hak_canary_secret) * 0x9e3779b97f4a7c15;
@@ -25,39 +25,49 @@ static inline uint64_t hak_canary_of(const void *start)
     return (mixed & 0x4e4e4e4e4e4e4e4e) | 0x9191919191919191;
 }
 
-/* The byte of a pattern that stands at an address. */
-static inline uint8_t hak_canary_byte(uint64_t canary, const uint8_t *at)
+/* Of the word at an address, the bytes from there to the word's end. */
+static inline uint64_t hak_canary_mask(const char *at)
 {
-    return (uint8_t)(canary >> ((uintptr_t)at % 8 * 8));
+    return ~(uint64_t)0 << (uintptr_t)at % 8 * 8;
 }
 
 /* Fills the bytes from `from` up to `to`, which is a multiple of 8. */
-static inline void hak_canary_fill(void *from, const void *to, uint64_t canary)
+static inline void hak_canary_fill(char *from, const char *to, uint64_t canary)
 {
-    uint8_t *at = from;
-    for (; (uintptr_t)at % 8 != 0 && at < (const uint8_t *)to; at++) {
-        *at = hak_canary_byte(canary, at);
-    }
-    for (; at < (const uint8_t *)to; at += 8) {
-        memcpy(at, &canary, 8);
+    uint64_t mask = hak_canary_mask(from);
+    from -= (uintptr_t)from % 8;
+    for (; from < to; from += 8, mask = ~(uint64_t)0) {
+        uint64_t word;
+        memcpy(&word, from, 8);
+        word = (word & ~mask) | (canary & mask);
+        memcpy(from, &word, 8);
     }
 }
 
 /* Whether these bytes are as they were filled. */
-static inline bool hak_canary_holds(const void *from, const void *to, uint64_t canary)
+static inline bool hak_canary_holds(const char *from, const char *to, uint64_t canary)
 {
-    const uint8_t *at = from;
-    for (; (uintptr_t)at % 8 != 0 && at < (const uint8_t *)to; at++) {
-        if (*at != hak_canary_byte(canary, at)) {
-            return false;
-        }
+    uint64_t mask = hak_canary_mask(from);
+    uint64_t changed = 0;
+    from -= (uintptr_t)from % 8;
+    for (; from < to; from += 8, mask = ~(uint64_t)0) {
+        uint64_t word;
+        memcpy(&word, from, 8);
+        changed |= (word ^ canary) & mask;
     }
-    for (; at < (const uint8_t *)to; at += 8) {
-        if (memcmp(at, &canary, 8) != 0) {
-            return false;
-        }
+    return changed == 0;
+}
+
+/* The same for the last `bytes` before `to`, to 8; what stands before them may be somebody's. */
+static inline bool hak_canary_holds_last(const char *to, size_t bytes, uint64_t canary)
+{
+    uint64_t word = canary;
+    if (bytes >= 8) {
+        memcpy(&word, to - 8, 8);
+    } else {
+        memcpy((char *)&word + 8 - bytes, to - bytes, bytes);
     }
-    return true;
+    return word == canary;
 }
 
 static inline bool hak_canary_is_zero(const void *start, size_t bytes)

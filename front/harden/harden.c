@@ -42,11 +42,18 @@ uint64_t hak_harden_random(uint64_t *state)
 
 /* ---- once a process ---- */
 
-static bool hardened; /* [const after init] */
+_Atomic(bool) hak_hardened;
+
+/* After hak_harden_decide(), and not before. */
+static bool is_on(void)
+{
+    /* relaxed: it does not change after the start. */
+    return atomic_load_explicit(&hak_hardened, memory_order_relaxed);
+}
 
 bool hak_harden_decide(void)
 {
-    return !hak_start() || hardened;
+    return !hak_start() || is_on();
 }
 
 void hak_harden_choose(void)
@@ -74,7 +81,8 @@ void hak_harden_init(void)
     uint64_t seed = hak_harden_random(&bytes[0]) + hak_harden_random(&bytes[1]);
     hak_canary_secret = hak_harden_random(&seed);
     hak_slots_init(&seed);
-    hardened = true;
+    /* release: pairs with hak_harden_is_on(). */
+    atomic_store_explicit(&hak_hardened, true, memory_order_release);
 }
 
 /* Every lock in rank order; a child gets them as the thread that made it has them. */
@@ -92,7 +100,7 @@ static void unlock_all(void)
 
 __attribute__((constructor)) static void harden_loaded(void)
 {
-    if (hak_start() && hardened) {
+    if (hak_start() && is_on()) {
         (void)pthread_atfork(lock_all, unlock_all, unlock_all);
     }
 }
@@ -100,7 +108,7 @@ __attribute__((constructor)) static void harden_loaded(void)
 /* What nobody freed, and what was freed and not handed out again, is looked at in the end. */
 __attribute__((destructor)) static void harden_ends(void)
 {
-    if (!hardened) {
+    if (!is_on()) {
         return;
     }
     lock_all();
@@ -134,7 +142,7 @@ static size_t bin_of(size_t size, size_t alignment)
 
 void *hak_harden_take(size_t size, size_t alignment)
 {
-    if (!hardened) {
+    if (!is_on()) {
         return hak_take_nothing(); /* it could not be started */
     }
     size_t bin_idx = bin_of(size, alignment);
@@ -154,7 +162,7 @@ static uintptr_t tag_of(const void *address, enum hak_use use)
 
 void hak_harden_free(void *block)
 {
-    if (!hardened) {
+    if (!is_on()) {
         hak_guard_foreign(block);
         return;
     }
@@ -168,7 +176,7 @@ void hak_harden_free(void *block)
 
 size_t hak_harden_usable_bytes(const void *block, enum hak_use use)
 {
-    if (block == NULL || !hardened) {
+    if (block == NULL || !is_on()) {
         return 0;
     }
     uintptr_t tag = tag_of(block, use);
@@ -190,7 +198,7 @@ void hak_harden_check_size(const void *block, size_t alignment, size_t size)
 void *hak_harden_realloc(void *block, size_t size)
 {
     size_t old_bytes;
-    if (!hardened) {
+    if (!is_on()) {
         return hak_take_nothing();
     }
     uintptr_t tag = tag_of(block, HAK_USE_REALLOC);
@@ -211,5 +219,5 @@ void *hak_harden_realloc(void *block, size_t size)
 
 bool hak_harden_trim(void)
 {
-    return hardened && hak_purge_all() != 0;
+    return is_on() && hak_purge_all() != 0;
 }

@@ -27,9 +27,13 @@ bool hak_harden_decide(void);
 void hak_harden_choose(void);
 void hak_harden_init(void);
 
+extern HAK_HIDDEN _Atomic(bool) hak_hardened; /* [who starts the process, atomic] */
+
 static inline bool hak_harden_is_on(void)
 {
-    return !hak_heap_is_real(hak_heap_self) && HAK_UNLIKELY(hak_harden_decide());
+    /* acquire: pairs with hak_harden_init(); everything is set up. */
+    return !hak_heap_is_real(hak_heap_self) &&
+           (atomic_load_explicit(&hak_hardened, memory_order_acquire) || hak_harden_decide());
 }
 
 /* For a process for which hak_harden_is_on(). An alignment is a power of two. */

@@ -46,8 +46,10 @@ struct hak_notes {
 };
 enum {
     HAK_SLACK_NONE = 0,      /* never used, all zero */
-    HAK_SLACK_TAIL = 0xffff, /* never used, and the last HAK_TAIL_BYTES hold the canary */
-    HAK_SLACK_MAX = 0xfffe,
+    HAK_SLACK_TAIL = 0x7fff, /* never used, and the last HAK_TAIL_BYTES hold the canary */
+    HAK_SLACK_MAX = 0x7ffe,
+    HAK_SLACK_MASK = 0x7fff,
+    HAK_SLOT_LIVE = 0x8000, /* beside the slack */
 };
 #define HAK_TAIL_BYTES ((size_t)16)
 

@@ -10,6 +10,7 @@
 #define HAK_LOCK_H
 
 #include <stdatomic.h>
+#include <sys/single_threaded.h>
 
 #include "front/heap.h"
 #include "segment/os.h"
@@ -35,6 +36,11 @@ static inline bool hak_lock_is_mine(const struct hak_lock *lock)
 static inline bool hak_lock_try(struct hak_lock *lock)
 {
     uintptr_t nobody = 0;
+    if (__libc_single_threaded != 0 && !hak_lock_is_mine(lock)) {
+        /* relaxed: there is nobody else, and so nobody holds it. */
+        atomic_store_explicit(&lock->holder, hak_lock_self(), memory_order_relaxed);
+        return true;
+    }
     /* acquire: pairs with the release in hak_lock_drop(). */
     return atomic_compare_exchange_weak_explicit(&lock->holder, &nobody, hak_lock_self(),
                                                  memory_order_acquire, memory_order_relaxed);

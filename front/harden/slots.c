@@ -9,8 +9,8 @@
  *                  → slot_rest     zero; not free yet
  *
  * Pages are those of segment/page.h without an owning heap: `free` says which slots may be handed
- * out, `remote` and the notes' `fresh` which are at rest. A pen counts what it hands out; every
- * HAK_REST_TAKES begin an epoch. A slot that was freed in one epoch rests all through the next.
+ * out, `remote` and the notes' `fresh` which are at rest. Every HAK_REST_TAKES blocks, of whatever
+ * size, begin an epoch. A slot that was freed in one epoch rests all through the next.
  *
  * A slot that is not live is zero, but for the canary behind the bytes that were last asked for.
  * Slot 0 of a page is never handed out: what stands before slot 1 is ours.
@@ -24,7 +24,7 @@
 #define EMPTY_BYTES_MAX (4 * HAK_MIB)
 /* From this many bytes at rest on, large slots give their memory back while they rest. */
 #define RESTING_BYTES_MAX (8 * HAK_MIB)
-#define PURGE_OS_PAGES 4
+#define PURGE_BYTES_MIN (16 * HAK_KIB)
 /* Waiting pages that one search looks at. */
 #define SEARCH_PAGES 4
 
@@ -42,8 +42,10 @@ struct pen {
     HAK_CACHE_ALIGNED
     struct hak_lock lock;              /* guards the pen, its pages and their notes */
     struct hak_page_list lists[LISTS]; /* [lock] */
-    uint64_t takes;                    /* [lock] blocks handed out */
+    uint32_t takes;                    /* [lock] blocks handed out */
     uint64_t random;                   /* [lock] state of the generator */
+    struct hak_page *next_page;        /* [lock] where the next block comes from, if it can ... */
+    size_t next_slot;                  /* [lock] ... */
     size_t empty_bytes;                /* [lock] of the pages on ON_EMPTY */
     size_t resting_bytes;              /* [lock] of the slots at rest */
     struct hak_meta_pool meta;         /* [lock] */
@@ -64,9 +66,23 @@ static size_t tag_bin(uintptr_t tag)
     return (tag - (uintptr_t)marks) / sizeof marks[0];
 }
 
-static uint32_t pen_epoch(const struct pen *pen)
+/* Blocks handed out by all pens, but for the last few of each: who rests does so a little longer.
+ */
+static _Atomic(uint64_t) all_takes; /* [any, atomic] */
+#define TAKES_A_NOTICE 8
+
+static void takes_count(struct pen *pen)
 {
-    return (uint32_t)(pen->takes / HAK_REST_TAKES);
+    if (++pen->takes % TAKES_A_NOTICE == 0) {
+        /* relaxed: a count. */
+        (void)atomic_fetch_add_explicit(&all_takes, TAKES_A_NOTICE, memory_order_relaxed);
+    }
+}
+
+static uint32_t epoch_now(void)
+{
+    /* relaxed: a count. */
+    return (uint32_t)(atomic_load_explicit(&all_takes, memory_order_relaxed) / HAK_REST_TAKES);
 }
 
 static struct hak_notes *notes_of(const struct hak_page *page)
@@ -93,7 +109,7 @@ static char *slot_start(const struct hak_page *page, size_t slot)
 /* Bytes of a slot that are not the user's. */
 static size_t slack_of(const struct hak_notes *notes, size_t slot)
 {
-    uint16_t slack = notes->slacks[slot];
+    uint16_t slack = notes->slacks[slot] & HAK_SLACK_MASK;
     return slack == HAK_SLACK_TAIL ? HAK_TAIL_BYTES : slack;
 }
 
@@ -129,11 +145,12 @@ static void page_collect(struct pen *pen, struct hak_page *page)
 static void page_age(struct pen *pen, struct hak_page *page)
 {
     struct hak_notes *notes = notes_of(page);
-    uint32_t since = pen_epoch(pen) - notes->epoch;
+    uint32_t now = epoch_now();
+    uint32_t since = now - notes->epoch;
     if (since == 0) {
         return;
     }
-    notes->epoch = pen_epoch(pen);
+    notes->epoch = now;
     page_collect(pen, page);
     for (size_t i = 0; i < page->words; i++) {
         /* relaxed: the lock orders it; nobody else looks at a hardened page's bitmaps. */
@@ -147,11 +164,7 @@ static void page_age(struct pen *pen, struct hak_page *page)
 
 static bool slot_is_live(const struct hak_page *page, size_t slot)
 {
-    const struct hak_notes *notes = notes_of(page);
-    /* relaxed: the lock orders it. */
-    uint64_t remote = atomic_load_explicit(&page->remote[slot / 64], memory_order_relaxed);
-    uint64_t bits = page->free[slot / 64] | remote | notes->fresh[slot / 64];
-    return slot != 0 && (bits >> slot % 64 & 1) == 0;
+    return (notes_of(page)->slacks[slot] & HAK_SLOT_LIVE) != 0;
 }
 
 /* Stops if a slot that is not live is not as it was left. */
@@ -204,7 +217,7 @@ static struct hak_page *page_new(struct pen *pen, size_t bin_idx)
     void *never;
     hak_page_take(page, &never, 1); /* slot 0 */
     notes->fresh = (uint64_t *)(void *)((char *)notes + record_bytes) - geometry->words;
-    notes->epoch = pen_epoch(pen);
+    notes->epoch = epoch_now();
     page->notes = notes;
     page_guard(page);
     hak_region_set(page_idx, geometry->span_pages, (uintptr_t)&marks[bin_idx]);
@@ -223,7 +236,7 @@ static bool page_retire(struct pen *pen, struct hak_page *page)
         return false;
     }
     hak_slots_check(page);
-    notes->epoch = pen_epoch(pen) - 2; /* every slot becomes free */
+    notes->epoch = epoch_now() - 2; /* every slot becomes free */
     page_age(pen, page);
     char *start = hak_page_start(page);
     size_t bytes = page_bytes(page);
@@ -232,7 +245,7 @@ static bool page_retire(struct pen *pen, struct hak_page *page)
     }
     bool hidden = notes->guarded ? hak_os_hide(start, bytes) : hak_fence_close(start, bytes);
     *small = (struct hak_notes){
-        .epoch = pen_epoch(pen), .guarded = notes->guarded || hidden, .retired = true};
+        .epoch = epoch_now(), .guarded = notes->guarded || hidden, .retired = true};
     hak_meta_give(&pen->meta, notes, notes_bytes(page->slots, page->words));
     page->notes = small;
     list_move(pen, page, ON_RETIRED);
@@ -261,7 +274,7 @@ static void pen_tidy(struct pen *pen, size_t empty_bytes_max)
     while (pen->empty_bytes > empty_bytes_max && page_retire(pen, pen->lists[ON_EMPTY].head)) {
     }
     while ((page = pen->lists[ON_RETIRED].head) != NULL &&
-           pen_epoch(pen) - notes_of(page)->epoch > 1 && page_close(pen, page)) {
+           epoch_now() - notes_of(page)->epoch > 1 && page_close(pen, page)) {
     }
 }
 
@@ -287,7 +300,7 @@ static struct hak_page *page_rested(struct pen *pen)
     struct hak_page *page = pen->lists[ON_WAITING].head;
     for (size_t i = 0; page != NULL && i < SEARCH_PAGES; i++) {
         struct hak_page *next = page->next;
-        if (notes_of(page)->epoch == pen_epoch(pen)) {
+        if (notes_of(page)->epoch == epoch_now()) {
             break; /* and so are those behind it */
         }
         page_age(pen, page);
@@ -355,13 +368,13 @@ static void slack_set(struct hak_page *page, size_t slot, size_t old, size_t siz
     } else {
         memset(end - old, 0, old - slack);
     }
-    notes_of(page)->slacks[slot] = (uint16_t)slack;
+    notes_of(page)->slacks[slot] = (uint16_t)(slack | HAK_SLOT_LIVE);
 }
 
 static char *slot_fill(struct hak_page *page, size_t slot, size_t size)
 {
     struct hak_notes *notes = notes_of(page);
-    if (notes->slacks[slot] != HAK_SLACK_NONE || page->slot_bytes < hak_os_page_bytes()) {
+    if (notes->slacks[slot] != HAK_SLACK_NONE || page->slot_bytes <= HAK_SMALL_MAX) {
         slot_verify_unused(page, slot); /* a large one that was never used has no memory yet */
     }
     slack_set(page, slot, slack_of(notes, slot), size);
@@ -370,6 +383,26 @@ static char *slot_fill(struct hak_page *page, size_t slot, size_t size)
         notes->slacks[slot - 1] = HAK_SLACK_TAIL;
     }
     return slot_start(page, slot);
+}
+
+/* Lines of a slot that are fetched ahead; of a longer one the processor guesses the rest. */
+#define PREFETCH_LINES 16
+
+static void slot_prefetch(const char *start, size_t bytes)
+{
+    const char *end = start + hak_min(bytes, PREFETCH_LINES * HAK_CACHE_LINE);
+    __builtin_prefetch(start - 1, 1);
+    for (const char *at = start; at < end; at += HAK_CACHE_LINE) {
+        __builtin_prefetch(at, 1);
+    }
+}
+
+/* The next block is chosen now, as things are, so that it is in the caches when it is wanted. */
+static void next_prefetch(struct pen *pen, struct hak_page *page)
+{
+    pen->next_page = page;
+    pen->next_slot = slot_choose(pen, page);
+    slot_prefetch(slot_start(page, pen->next_slot), page->slot_bytes);
 }
 
 void *hak_slots_take(size_t bin_idx, size_t size)
@@ -386,13 +419,18 @@ void *hak_slots_take(size_t bin_idx, size_t size)
     }
     char *block = NULL;
     if (page != NULL) {
-        size_t slot = slot_choose(pen, page);
+        size_t slot = pen->next_slot;
+        if (pen->next_page != page || (page->free[slot / 64] >> slot % 64 & 1) == 0) {
+            slot = slot_choose(pen, page);
+        }
         block = slot_fill(page, slot, size);
         page_take_slot(page, slot);
-        pen->takes++;
+        takes_count(pen);
         if (hak_page_free_count(page) == 0) {
             bool waits = notes_of(page)->live + (size_t)1 != page->slots;
             list_move(pen, page, waits ? ON_WAITING : ON_NONE);
+        } else {
+            next_prefetch(pen, page);
         }
     }
     hak_lock_drop(&pen->lock);
@@ -418,7 +456,7 @@ static size_t slot_find(const struct hak_page *page, const char *block, uintptr_
     }
     if (!slot_is_live(page, (size_t)slot)) {
         uint16_t slack = notes->slacks[slot];
-        bool never = slot == 0 || slack == HAK_SLACK_NONE || slack == HAK_SLACK_TAIL;
+        bool never = slack == HAK_SLACK_NONE || slack == HAK_SLACK_TAIL;
         hak_harden_refuse(use, never ? HAK_FAULT_NO_BLOCK : HAK_FAULT_FREED);
     }
     return (size_t)slot;
@@ -429,6 +467,7 @@ static struct pen *slot_lock(const char *block, uintptr_t tag, enum hak_use use,
                              struct hak_page **page, size_t *slot)
 {
     struct pen *pen = &pens[tag_bin(tag)];
+    slot_prefetch(block, hak_classes[tag_bin(tag)].geometry.slot_bytes);
     hak_lock_take(&pen->lock);
     *page = hak_page_of(block);
     *slot = slot_find(*page, block, tag, use);
@@ -443,19 +482,22 @@ static void slot_verify(const struct hak_page *page, size_t slot)
     const char *end = start + page->slot_bytes;
     HAK_CHECK(hak_canary_holds(end - slack_of(notes, slot), end, hak_canary_of(start)),
               HAK_MESSAGE_PAST_END);
-    size_t tail = hak_min(slack_of(notes, slot - 1), HAK_TAIL_BYTES);
-    HAK_CHECK(hak_canary_holds(start - tail, start, hak_canary_of(start - page->slot_bytes)),
+    HAK_CHECK(hak_canary_holds_last(start, slack_of(notes, slot - 1),
+                                    hak_canary_of(start - page->slot_bytes)),
               HAK_MESSAGE_BEFORE);
 }
 
 /* Clears a freed slot; a large one by giving its memory back when there is much at rest. */
 static void slot_clear(const struct pen *pen, char *start, size_t bytes)
 {
+    if (bytes < PURGE_BYTES_MIN || pen->resting_bytes < RESTING_BYTES_MAX) {
+        memset(start, 0, bytes);
+        return;
+    }
     size_t os_page = hak_os_page_bytes();
     char *from = (char *)hak_align_up((uintptr_t)start, os_page);
     char *to = (char *)hak_align_down((uintptr_t)start + bytes, os_page);
-    if (bytes >= PURGE_OS_PAGES * os_page && pen->resting_bytes > RESTING_BYTES_MAX &&
-        hak_os_purge(from, (size_t)(to - from))) {
+    if (to > from && hak_os_purge(from, (size_t)(to - from))) {
         memset(start, 0, (size_t)(from - start));
         memset(to, 0, (size_t)(start + bytes - to));
     } else {
@@ -467,15 +509,16 @@ static void slot_rest(struct pen *pen, struct hak_page *page, size_t slot)
 {
     struct hak_notes *notes = notes_of(page);
     slot_clear(pen, slot_start(page, slot), page->slot_bytes - slack_of(notes, slot));
-    bool aged = notes->epoch != pen_epoch(pen);
+    uint32_t epoch = notes->epoch;
     page_age(pen, page);
     notes->fresh[slot / 64] |= (uint64_t)1 << slot % 64;
+    notes->slacks[slot] &= HAK_SLACK_MASK;
     notes->live--;
     pen->resting_bytes += page->slot_bytes;
     uint8_t to = notes->live == 0                 ? ON_EMPTY
                  : hak_page_free_count(page) != 0 ? ON_PARTIAL
                                                   : ON_WAITING;
-    if (page->list != to || (aged && to == ON_WAITING)) {
+    if (page->list != to || (epoch != notes->epoch && to == ON_WAITING)) {
         list_move(pen, page, to);
     }
 }
