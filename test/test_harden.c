@@ -1,0 +1,233 @@
+/*
+ * A hardened process: good use of every kind works, and what is promised of memory holds.
+ *
+ * That misuse is stopped, the programs in misuse/ show.
+ *
+ * ctest: labels=quick timeout=120
+ */
+#include "front/harden/harden.h"
+#include "segment/segment.h"
+
+#include "support.h"
+
+#define THREADS 4
+#define SHARED 512
+
+/* From 0 to 300 KiB, small ones most often. */
+static size_t size_any(uint64_t *random)
+{
+    uint64_t bits = support_random(random);
+    return (bits >> 8) % ((size_t)1 << (bits % 4 == 0 ? 18 : 5 + bits % 8));
+}
+
+struct live {
+    char *block;
+    size_t bytes;
+    uint64_t key;
+};
+
+static void live_take(struct live *live, size_t bytes, uint64_t key)
+{
+    live->block = support_hide(key % 5 == 0   ? hak_memalign((size_t)32 << key % 11, bytes)
+                               : key % 5 == 1 ? hak_calloc(1, bytes)
+                                              : hak_malloc(bytes));
+    SUPPORT_REQUIRE(live->block != NULL);
+    SUPPORT_REQUIRE(key % 5 != 0 || (uintptr_t)live->block % ((size_t)32 << key % 11) == 0);
+    SUPPORT_REQUIRE((uintptr_t)live->block % 16 == 0);
+    SUPPORT_REQUIRE(hak_malloc_usable_size(live->block) == bytes);
+    SUPPORT_REQUIRE(support_is_zero(live->block, bytes));
+    live->bytes = bytes;
+    live->key = key;
+    support_fill(live->block, bytes, key);
+}
+
+static void live_resize(struct live *live, size_t bytes)
+{
+    size_t kept = live->bytes < bytes ? live->bytes : bytes;
+    live->block = support_hide(hak_realloc(live->block, bytes));
+    SUPPORT_REQUIRE(live->block != NULL && support_holds(live->block, kept, live->key));
+    SUPPORT_REQUIRE(support_is_zero(live->block + kept, bytes - kept));
+    live->bytes = bytes;
+    support_fill(live->block, bytes, live->key);
+}
+
+static void live_drop(struct live *live)
+{
+    SUPPORT_REQUIRE(support_holds(live->block, live->bytes, live->key));
+    if (live->key % 2 == 0)
+        hak_free_sized(live->block, live->bytes);
+    else
+        hak_free(live->block);
+    live->block = NULL;
+}
+
+static struct live shared[SHARED]; /* each slot guarded by its lock */
+static pthread_mutex_t locks[SHARED];
+
+static void *work(void *seed)
+{
+    uint64_t random = (uintptr_t)seed;
+    for (unsigned i = 0; i < 20000; i++) {
+        uint64_t bits = support_random(&random);
+        size_t idx = bits % SHARED;
+        pthread_mutex_lock(&locks[idx]);
+        if (shared[idx].block == NULL)
+            live_take(&shared[idx], size_any(&random), bits);
+        else if (bits >> 32 & 1)
+            live_resize(&shared[idx], size_any(&random));
+        else
+            live_drop(&shared[idx]);
+        pthread_mutex_unlock(&locks[idx]);
+    }
+    return NULL;
+}
+
+static void harden__threads_share_blocks__contents_hold(void **state)
+{
+    pthread_t threads[THREADS];
+    (void)state;
+    for (size_t i = 0; i < SHARED; i++)
+        pthread_mutex_init(&locks[i], NULL);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        SUPPORT_REQUIRE(pthread_create(&threads[i], NULL, work, (void *)(i + 1)) == 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (size_t i = 0; i < SHARED; i++)
+        if (shared[i].block != NULL)
+            live_drop(&shared[i]);
+    assert_true(hak_segment_is_valid());
+}
+
+static void harden__on__threads_have_no_heap(void **state)
+{
+    (void)state;
+    hak_free(support_hide(hak_malloc(1)));
+    assert_true(hak_harden_is_on());
+    assert_false(hak_heap_is_real(hak_heap_self));
+    assert_null(hak_heap_first());
+}
+
+/* What is freed before 1000 allocations are over, and when they are, in whatever order. */
+static void harden__freed_block__rests_for_1000_allocations(void **state)
+{
+    const size_t sizes[] = {1, 100, 1000, 3000, 9000, 40000, 65000, 100000, 3000000};
+    enum { HELD = 300 };
+    static char *held[HELD];
+    (void)state;
+    for (size_t i = 0; i < SUPPORT_COUNT(sizes); i++) {
+        for (size_t k = 0; k < HELD; k++)
+            held[k] = support_hide(hak_malloc(sizes[i]));
+        char *watched = held[HELD / 3];
+        for (size_t k = 0; k < HELD; k++)
+            hak_free(held[k]);
+        for (unsigned times = 0; times < 1000; times++) {
+            char *block = support_hide(hak_malloc(sizes[i]));
+            assert_true(block + sizes[i] <= watched || watched + sizes[i] <= block);
+            hak_free(block);
+        }
+    }
+}
+
+static void harden__freed_blocks__come_back_in_the_end(void **state)
+{
+    const size_t sizes[] = {100, 1000, 9000, 65000, 300000};
+    (void)state;
+    for (size_t i = 0; i < SUPPORT_COUNT(sizes); i++) {
+        for (unsigned times = 0; times < 5000; times++)
+            hak_free(support_hide(hak_malloc(sizes[i])));
+        size_t before_bytes = hak_taken_bytes();
+        for (unsigned times = 0; times < 20000; times++)
+            hak_free(support_hide(hak_malloc(sizes[i])));
+        assert_true(hak_taken_bytes() <= before_bytes + before_bytes / 2 + 8 * MIB);
+    }
+}
+
+static void harden__many_freed_at_once__memory_goes_back(void **state)
+{
+    enum { BLOCKS = 100000 };
+    static char *blocks[BLOCKS];
+    (void)state;
+    for (size_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = support_hide(hak_malloc(1000));
+        memset(blocks[i], 'x', 1000);
+    }
+    size_t full_bytes = support_resident_bytes();
+    for (size_t i = 0; i < BLOCKS; i++)
+        hak_free(blocks[i]);
+    hak_malloc_trim(0);
+    if (!SUPPORT_SHADOWED)
+        assert_true(support_resident_bytes() + 80 * MIB < full_bytes);
+}
+
+/* Two processes would choose the same place in one of 50 cases. */
+static void harden__first_block__lies_anywhere(void **state)
+{
+    (void)state;
+    size_t ups = 0;
+    char *last = support_hide(hak_malloc(200));
+    for (unsigned i = 0; i < 100; i++) {
+        char *block = support_hide(hak_malloc(200));
+        ups += block > last;
+        last = block;
+    }
+    assert_in_range(ups, 20, 80);
+}
+
+static void child_works(void *argument)
+{
+    struct live live;
+    (void)argument;
+    for (uint64_t i = 1; i < 300; i++) {
+        live_take(&live, i * 300, i);
+        live_drop(&live);
+    }
+}
+
+static _Atomic(bool) stop;
+
+static void *work_on(void *unused)
+{
+    struct live live;
+    /* relaxed: a flag. */
+    for (uint64_t i = 1; !atomic_load_explicit(&stop, memory_order_relaxed); i++) {
+        live_take(&live, i % 5000, i);
+        live_drop(&live);
+    }
+    return unused;
+}
+
+static void harden__fork_while_others_allocate__child_works(void **state)
+{
+    pthread_t threads[THREADS];
+    (void)state;
+    for (size_t i = 0; i < THREADS; i++)
+        SUPPORT_REQUIRE(pthread_create(&threads[i], NULL, work_on, NULL) == 0);
+    for (unsigned i = 0; i < 10; i++) {
+        struct support_end end = support_run_child(child_works, NULL);
+        assert_int_equal(end.status, 0);
+    }
+    /* relaxed: a flag. */
+    atomic_store_explicit(&stop, true, memory_order_relaxed);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(harden__on__threads_have_no_heap),
+        cmocka_unit_test(harden__first_block__lies_anywhere),
+        cmocka_unit_test(harden__freed_block__rests_for_1000_allocations),
+        cmocka_unit_test(harden__freed_blocks__come_back_in_the_end),
+        cmocka_unit_test(harden__many_freed_at_once__memory_goes_back),
+        cmocka_unit_test(harden__threads_share_blocks__contents_hold),
+        cmocka_unit_test(harden__fork_while_others_allocate__child_works),
+    };
+    (void)argc;
+    if (getenv("HAKMEM_HARDEN") == NULL) { /* the library has read its options already */
+        setenv("HAKMEM_HARDEN", "1", 1);
+        execv("/proc/self/exe", argv);
+        return 99;
+    }
+    return cmocka_run_group_tests_name("harden", tests, NULL, NULL);
+}

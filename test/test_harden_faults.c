@@ -1,0 +1,100 @@
+/*
+ * A hardened process whose kernel refuses a call: for every call of a kind that a workload makes,
+ * once and from then on. Blocks may be refused then; what is given is whole, nothing stops, and
+ * when the kernel serves again, so does malloc.
+ *
+ * ctest: labels=quick timeout=180 core=fake
+ */
+#include "front/harden/harden.h"
+#include "segment/os_fake.h"
+#include "segment/segment.h"
+
+#include "support.h"
+
+#include <sys/mman.h>
+
+struct fault {
+    enum hak_fake_call call;
+    size_t at, times; /* 0 times: none, and the calls are counted */
+};
+
+/* Blocks of all kinds, more bytes than may rest; `served` says whether each must be had. */
+static void work(bool served)
+{
+    enum { HELD = 24 };
+    const size_t sizes[] = {40, 1000, 5000, 60000, 100000, 4000000};
+    char *held[HELD] = {NULL};
+    for (unsigned i = 0; i < 600; i++) {
+        size_t bytes = sizes[i % SUPPORT_COUNT(sizes)];
+        char **place = &held[i % HELD];
+        if (*place != NULL) {
+            SUPPORT_REQUIRE((*place)[0] == 'x');
+            hak_free(*place);
+        }
+        *place = support_hide(hak_malloc(bytes));
+        SUPPORT_REQUIRE(*place != NULL || !served);
+        if (*place != NULL) {
+            SUPPORT_REQUIRE(support_is_zero(*place, bytes < 8192 ? bytes : 8192));
+            (*place)[0] = 'x';
+            (*place)[bytes - 1] = 'x';
+        }
+    }
+    for (size_t i = 0; i < HELD; i++)
+        hak_free(held[i]);
+}
+
+static size_t *counts; /* what a child tells its parent */
+
+static void run(void *argument)
+{
+    const struct fault *fault = argument;
+    hak_fake_wake(4096);
+    hak_free(support_hide(hak_malloc(1)));
+    SUPPORT_REQUIRE(hak_harden_is_on());
+    size_t before = hak_fake_count(fault->call);
+    if (fault->times != 0)
+        hak_fake_fail(fault->call, fault->at, fault->times);
+    work(fault->times == 0);
+    *counts = hak_fake_count(fault->call) - before;
+    hak_fake_heal();
+    work(true);
+    SUPPORT_REQUIRE(hak_segment_is_valid());
+    SUPPORT_REQUIRE(hak_fake_mistakes() == 0);
+}
+
+static size_t run_fault(enum hak_fake_call call, size_t at, size_t times)
+{
+    struct fault fault = {call, at, times};
+    struct support_end end = support_run_child(run, &fault);
+    if (end.status != 0 || end.text[0] != '\0')
+        fail_msg("call %d, %zu, %zu times: status %#x: %s", (int)call, at, times,
+                 (unsigned)end.status, end.text);
+    return *counts;
+}
+
+static void harden_faults__each_call_refused__nothing_is_lost(void **state)
+{
+    const enum hak_fake_call calls[] = {HAK_FAKE_COMMIT, HAK_FAKE_PURGE, HAK_FAKE_HIDE};
+    size_t points = 0;
+    (void)state;
+    for (size_t i = 0; i < SUPPORT_COUNT(calls); i++) {
+        size_t count = run_fault(calls[i], 0, 0);
+        assert_int_not_equal(count, 0);
+        for (size_t at = 1; at <= count; at += 1 + at / 6, points++) {
+            run_fault(calls[i], at, 1);
+            run_fault(calls[i], at, HAK_FAKE_FOREVER);
+        }
+    }
+    print_message("%zu fault points, each once and for ever\n", points);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(harden_faults__each_call_refused__nothing_is_lost),
+    };
+    setenv("HAKMEM_HARDEN", "1", 1);    /* read when the fake kernel wakes */
+    setenv("HAKMEM_ARENA_GIB", "1", 1); /* so that freed large blocks leave their rest */
+    counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return cmocka_run_group_tests_name("harden_faults", tests, NULL, NULL);
+}
