@@ -119,6 +119,57 @@ static void misuse__freed_twice_then_many_frees__stops_at_flush(void **state)
     assert_stops(free_twice_then_go_on, (struct misuse){.block_bytes = 64}, already_free);
 }
 
+/* The two frees stand somewhere among others, so that flushes come before, between and after. */
+static void free_twice_anywhere(void *argument)
+{
+    enum { BLOCKS = 2000 };
+    static char *blocks[BLOCKS];
+    const struct misuse *misuse = argument;
+    uint64_t random = misuse->offset_bytes;
+    for (unsigned i = 0; i < BLOCKS; i++)
+        blocks[i] = block_of(misuse->block_bytes);
+    size_t first = 1 + support_random(&random) % (BLOCKS / 2);
+    size_t second = first + support_random(&random) % (BLOCKS - first);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        if (i == second)
+            hak_free(support_hide(blocks[first - 1]));
+        hak_free(blocks[i]);
+    }
+    hak_malloc_trim(0);
+}
+
+static void misuse__freed_twice_anywhere__stops_once_both_are_flushed(void **state)
+{
+    const size_t sizes[] = {16, 200, 1000, 2000, 20000};
+    (void)state;
+    for (size_t i = 0; i < SUPPORT_COUNT(sizes); i++)
+        for (size_t seed = 1; seed <= 20; seed++)
+            assert_stops(free_twice_anywhere, (struct misuse){sizes[i], seed, 0, false},
+                         already_free);
+}
+
+/* Before a flush the block may be handed out twice. Whoever frees it last is stopped. */
+static void free_what_came_twice(void *argument)
+{
+    const struct misuse *misuse = argument;
+    char *block = block_of(misuse->block_bytes);
+    hak_free(block);
+    hak_free(support_hide(block));
+    char *one = block_of(misuse->block_bytes), *other = block_of(misuse->block_bytes);
+    SUPPORT_REQUIRE(one == other);
+    hak_free(one);
+    hak_free(other);
+    hak_malloc_trim(0);
+}
+
+static void misuse__handed_out_twice__stops_when_both_come_back(void **state)
+{
+    const size_t sizes[] = {16, 1000, 2000, 20000};
+    (void)state;
+    for (size_t i = 0; i < SUPPORT_COUNT(sizes); i++)
+        assert_stops(free_what_came_twice, (struct misuse){.block_bytes = sizes[i]}, already_free);
+}
+
 static void free_inside(void *argument)
 {
     const struct misuse *misuse = argument;
@@ -307,6 +358,8 @@ int main(void)
         cmocka_unit_test(misuse__freed_twice_with_others_between__stops_at_flush),
         cmocka_unit_test(misuse__freed_again_after_flush__stops),
         cmocka_unit_test(misuse__freed_twice_then_many_frees__stops_at_flush),
+        cmocka_unit_test(misuse__freed_twice_anywhere__stops_once_both_are_flushed),
+        cmocka_unit_test(misuse__handed_out_twice__stops_when_both_come_back),
         cmocka_unit_test(misuse__pointer_inside_small_block__stops_at_flush),
         cmocka_unit_test(misuse__header_overwritten__stops),
         cmocka_unit_test(misuse__large_block_freed_twice__stops_at_once),

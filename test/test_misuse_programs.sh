@@ -12,7 +12,7 @@ ulimit -c 0
 runs=${MISUSE_RUNS:-3}
 programs=$HAKMEM_BUILD_DIR/test/misuse
 sources=$HAKMEM_SOURCE_DIR/test/misuse
-declare -A size_of=([small]=50 [medium]=20000 [large]=300000)
+declare -A size_of=([small]=48 [medium]=20000 [large]=300000)
 declare -A stopped=([default]=0 [hardened]=0)
 cases=0
 failures=0
