@@ -12,6 +12,9 @@ struct option {
     uint64_t *value;
     const char *name, *old_name;
     uint64_t otherwise, minimum, maximum;
+    const char *range;   /* as text; of a word, all there are, with | between them */
+    const char *instead; /* the default as text; of a word, up to the first |: it is the first */
+    bool is_word;
 };
 
 struct hak_options hak_options;
@@ -64,19 +67,13 @@ static void line_write(struct line *line)
     hak_os_write_error(line->text, line->bytes);
 }
 
-static void complain(const struct option *option, const char *name, const char *text)
+void hak_options_refuse(const char *name, const char *text, const char *range, const char *instead)
 {
     struct line line = line_begin(name, text);
     line_add(&line, " is out of range ");
-    line_add_number(&line, option->minimum);
-    line_add(&line, "..");
-    line_add_number(&line, option->maximum);
+    line_add(&line, range);
     line_add(&line, ", using ");
-    if (option->otherwise < option->minimum) {
-        line_add(&line, "automatic");
-    } else {
-        line_add_number(&line, option->otherwise);
-    }
+    line_add_part(&line, instead, strcspn(instead, "|"));
     line_write(&line);
 }
 
@@ -90,34 +87,6 @@ static bool number_parse(const char *text, uint64_t *number)
     }
     return digits > 0 && digits < 19 && text[digits] == '\0';
 }
-
-static void option_read(const struct option *option)
-{
-    const char *name = option->name;
-    const char *text = getenv(name);
-    if (text == NULL && option->old_name != NULL) {
-        name = option->old_name;
-        text = getenv(name);
-    }
-    uint64_t number;
-    *option->value = option->otherwise;
-    if (text == NULL) {
-        return;
-    }
-    if (number_parse(text, &number) && number >= option->minimum && number <= option->maximum &&
-        !(option->value == &hak_options.tiny_max_class && number == 6)) {
-        *option->value = number;
-    } else {
-        complain(option, name, text);
-    }
-}
-
-struct word_option {
-    uint64_t *value;
-    const char *name;
-    uint64_t otherwise;
-    const char *words; /* with | between them */
-};
 
 /* The number of a word among those of a list; false if it is none. */
 static bool word_find(const char *words, const char *word, uint64_t *number)
@@ -133,45 +102,51 @@ static bool word_find(const char *words, const char *word, uint64_t *number)
     return false;
 }
 
-static void word_option_read(const struct word_option *option)
+static bool option_parse(const struct option *option, const char *text, uint64_t *number)
 {
-    const char *text = getenv(option->name);
+    if (option->is_word) {
+        return word_find(option->range, text, number);
+    }
+    return number_parse(text, number) && *number >= option->minimum && *number <= option->maximum &&
+           !(option->value == &hak_options.tiny_max_class && *number == 6);
+}
+
+static void option_read(const struct option *option)
+{
+    const char *name = option->name;
+    const char *text = getenv(name);
+    if (text == NULL && option->old_name != NULL) {
+        name = option->old_name;
+        text = getenv(name);
+    }
     *option->value = option->otherwise;
     uint64_t number;
-    if (text == NULL) {
-        return;
-    }
-    if (word_find(option->words, text, &number)) {
+    if (text != NULL && option_parse(option, text, &number)) {
         *option->value = number;
-        return;
+    } else if (text != NULL) {
+        hak_options_refuse(name, text, option->range, option->instead);
     }
-    struct line line = line_begin(option->name, text);
-    line_add(&line, " is out of range ");
-    line_add(&line, option->words);
-    line_add(&line, ", using ");
-    const char *at = option->words;
-    for (uint64_t i = 0; i < option->otherwise; i++) {
-        at += strcspn(at, "|") + 1;
-    }
-    line_add_part(&line, at, strcspn(at, "|"));
-    line_write(&line);
 }
 
 void hak_options_read(void)
 {
-#define HAK_OPTION_ROW(field, name, old, otherwise, minimum, maximum, ...)                         \
-    {&hak_options.field, name, old, otherwise, minimum, maximum},
-    static const struct option options[] = {HAK_OPTIONS(HAK_OPTION_ROW)};
-#undef HAK_OPTION_ROW
+#define NUMBER(field, name, old, otherwise, minimum, maximum, ...)                                 \
+    {&hak_options.field,                                                                           \
+     name,                                                                                         \
+     old,                                                                                          \
+     otherwise,                                                                                    \
+     minimum,                                                                                      \
+     maximum,                                                                                      \
+     #minimum ".." #maximum,                                                                       \
+     (otherwise) < (minimum) ? "automatic" : #otherwise,                                           \
+     false},
+#define WORD(field, name, otherwise, words, ...)                                                   \
+    {&hak_options.field, name, NULL, otherwise, 0, 0, words, words, true},
+    static const struct option options[] = {HAK_OPTIONS(NUMBER) HAK_WORD_OPTIONS(WORD)};
+#undef NUMBER
+#undef WORD
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         option_read(&options[i]);
-    }
-#define HAK_OPTION_ROW(field, name, otherwise, words, ...)                                         \
-    {&hak_options.field, name, otherwise, words},
-    static const struct word_option word_options[] = {HAK_WORD_OPTIONS(HAK_OPTION_ROW)};
-#undef HAK_OPTION_ROW
-    for (size_t i = 0; i < sizeof word_options / sizeof word_options[0]; i++) {
-        word_option_read(&word_options[i]);
     }
     hak_options.hugetlbfs = secure_getenv("HAKMEM_HUGETLBFS");
 }

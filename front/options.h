@@ -38,7 +38,8 @@
       "end the program at start if the reserve cannot be had")                                     \
     X(harden, "HAKMEM_HARDEN", NULL, 0, 0, 1, "0 or 1", "stop the program at misuse of the heap")
 
-/* X(field, name, default, words, help): one of several words, whose number is the value. */
+/* X(field, name, default, words, help): one of several words, whose number is the value; the
+ * default is the first. */
 #define HAK_WORD_OPTIONS(X)                                                                        \
     X(huge, "HAKMEM_HUGE", 0, "off|thp|hugetlb|auto", "what large heaps are backed by")            \
     X(huge_fork, "HAKMEM_HUGE_FORK", 0, "safe|warn",                                               \
@@ -56,6 +57,10 @@ extern HAK_HIDDEN struct hak_options hak_options;
 
 /* Reads the environment; called once at start. Allocates nothing. */
 void hak_options_read(void);
+
+/* "hakmem: NAME=TEXT is out of range RANGE, using INSTEAD" on standard error; of `instead`, what
+ * comes before the first |. */
+void hak_options_refuse(const char *name, const char *text, const char *range, const char *instead);
 
 /* "hakmem: NAME=TEXT FAULT", and "hakmem: NAME=ASKED: only GOT could be had", on standard error. */
 void hak_options_say(const char *name, const char *text, const char *fault);

@@ -19,26 +19,25 @@ static void spare_add(struct hak_shelf *shelf, enum hak_list kind, uint32_t coun
     }
 }
 
-static void list_push_head(struct hak_shelf *shelf, enum hak_list kind, struct hak_page *page)
+static void list_push(struct hak_shelf *shelf, enum hak_list kind, struct hak_page *page, bool head)
 {
     struct hak_page_list *list = &shelf->lists[kind];
-    page->prev = NULL;
-    page->next = list->head;
+    page->prev = head ? NULL : list->tail;
+    page->next = head ? list->head : NULL;
+    *(page->prev != NULL ? &page->prev->next : &list->head) = page;
     *(page->next != NULL ? &page->next->prev : &list->tail) = page;
-    list->head = page;
     page->list = (uint8_t)kind;
     spare_add(shelf, kind, 1);
 }
 
+static void list_push_head(struct hak_shelf *shelf, enum hak_list kind, struct hak_page *page)
+{
+    list_push(shelf, kind, page, true);
+}
+
 static void list_push_tail(struct hak_shelf *shelf, enum hak_list kind, struct hak_page *page)
 {
-    struct hak_page_list *list = &shelf->lists[kind];
-    page->next = NULL;
-    page->prev = list->tail;
-    *(page->prev != NULL ? &page->prev->next : &list->head) = page;
-    list->tail = page;
-    page->list = (uint8_t)kind;
-    spare_add(shelf, kind, 1);
+    list_push(shelf, kind, page, false);
 }
 
 static void list_remove(struct hak_shelf *shelf, struct hak_page *page)
@@ -168,7 +167,7 @@ static struct hak_page *page_new(struct hak_heap *heap, size_t bin_idx)
     const struct hak_geometry *geometry = &hak_classes[bin_idx].geometry;
     size_t page_idx =
         hak_pages_claim((enum hak_pool)geometry->pool, geometry->span_pages, geometry->span_pages);
-    if (page_idx == HAK_NO_PAGE) {
+    if (page_idx == HAK_NO_PAGE || !hak_purge_keeps_limit(page_idx, geometry->span_pages)) {
         return NULL;
     }
     struct hak_page *page =

@@ -11,6 +11,7 @@
 
 #include "front/classes.h"
 #include "front/harden/harden.h"
+#include "front/harden/limit.h"
 #include "front/options.h"
 #include "segment/huge.h"
 #include "segment/os.h"
@@ -86,6 +87,7 @@ static bool start_once(void)
         .step_bytes = hak_options.arena_mb_init * HAK_MIB,
         .max_step_bytes = hak_options.arena_mb_max * HAK_MIB,
         .growth_levels = (unsigned)hak_options.arena_growth_levels,
+        .limit_bytes = hak_limit_read(),
     };
     if (!hak_arena_init(&config)) {
         return false;

@@ -16,15 +16,7 @@ void hak_region_init(uintptr_t base, _Atomic(uintptr_t) *tags, size_t max_pages)
 
 void hak_region_grow(size_t pages)
 {
-    /* relaxed: only a starting value for the CAS. */
-    size_t old = atomic_load_explicit(&hak_region.pages, memory_order_relaxed);
-    while (old < pages) {
-        /* release: pairs with hak_region_pages(); the storage was made readable before. */
-        if (atomic_compare_exchange_weak_explicit(&hak_region.pages, &old, pages,
-                                                  memory_order_release, memory_order_relaxed)) {
-            break;
-        }
-    }
+    hak_counter_raise(&hak_region.pages, pages);
 }
 
 void hak_region_set(size_t page_idx, size_t count, uintptr_t tag)

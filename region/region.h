@@ -89,4 +89,19 @@ static inline uintptr_t hak_region_tag(size_t page_idx)
     return atomic_load_explicit(&hak_region.tags[page_idx], memory_order_relaxed);
 }
 
+/* Raises a counter that only grows, of what can be read or written already. */
+static inline void hak_counter_raise(_Atomic(size_t) *counter, size_t value)
+{
+    /* relaxed: a starting value for the CAS. */
+    size_t old = atomic_load_explicit(counter, memory_order_relaxed);
+    while (old < value) {
+        /* release: pairs with the acquire loads of the counter: whoever sees the new value sees
+         * memory behind it. */
+        if (atomic_compare_exchange_weak_explicit(counter, &old, value, memory_order_release,
+                                                  memory_order_relaxed)) {
+            return;
+        }
+    }
+}
+
 #endif

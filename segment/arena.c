@@ -101,25 +101,10 @@ static bool table_commit(void *table, size_t entry_bytes, size_t from, size_t to
     return start >= end || hak_os_commit((void *)start, end - start);
 }
 
-/* Raises a counter that only grows. */
-static void counter_raise(_Atomic(size_t) *counter, size_t value)
-{
-    /* relaxed: a starting value for the CAS. */
-    size_t old = atomic_load_explicit(counter, memory_order_relaxed);
-    while (old < value) {
-        /* release: pairs with the acquire loads of tables_ensure() and commit_ensure(): whoever
-         * sees the new value sees committed memory. */
-        if (atomic_compare_exchange_weak_explicit(counter, &old, value, memory_order_release,
-                                                  memory_order_relaxed)) {
-            return;
-        }
-    }
-}
-
 /* Tables for the first `segments` segments. They double, so there are few steps. */
 static bool tables_ensure(size_t segments)
 {
-    /* acquire: pairs with counter_raise(). */
+    /* acquire: pairs with hak_counter_raise(). */
     size_t have = atomic_load_explicit(&hak_arena.tabled, memory_order_acquire);
     if (segments <= have) {
         return true;
@@ -134,7 +119,7 @@ static bool tables_ensure(size_t segments)
                       groups)) {
         return false;
     }
-    counter_raise(&hak_arena.tabled, want);
+    hak_counter_raise(&hak_arena.tabled, want);
     return true;
 }
 
@@ -191,7 +176,7 @@ static bool commit_pooled(size_t have, size_t least, size_t border)
     size_t done = want;
     if (hak_arena_committed() == have) {
         done = hak_huge_back(have, want, HAK_BACKED_HUGETLB);
-        counter_raise(&hak_arena.committed, done);
+        hak_counter_raise(&hak_arena.committed, done);
     }
     hak_arena_turn_end();
     hak_huge_settle();
@@ -207,7 +192,7 @@ static bool commit_plain(size_t have, size_t least, size_t want, enum hak_backin
             return false;
         }
     }
-    counter_raise(&hak_arena.committed, want);
+    hak_counter_raise(&hak_arena.committed, want);
     return true;
 }
 
@@ -241,7 +226,7 @@ void hak_arena_fork_child(void)
 
 size_t hak_arena_committed(void)
 {
-    /* acquire: pairs with counter_raise(). */
+    /* acquire: pairs with hak_counter_raise(). */
     return atomic_load_explicit(&hak_arena.committed, memory_order_acquire);
 }
 

@@ -26,6 +26,7 @@ struct hak_arena_config {
     size_t step_bytes;      /* first commit step */
     size_t max_step_bytes;  /* largest commit step */
     unsigned growth_levels; /* doublings from the first step to the largest, at most */
+    size_t limit_bytes;     /* of memory, see purge.h; 0: none */
 };
 
 struct hak_segment;

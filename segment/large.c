@@ -38,7 +38,7 @@ void *hak_large_alloc(size_t bytes, size_t alignment)
         size_t align_segments = hak_max(alignment >> HAK_SEGMENT_SHIFT, 1);
         page_idx = hak_pages_claim_long(count, align_segments);
     }
-    if (page_idx == HAK_NO_PAGE) {
+    if (page_idx == HAK_NO_PAGE || !hak_purge_keeps_limit(page_idx, count)) {
         return NULL;
     }
     struct hak_page *page = hak_page_at(page_idx);
@@ -92,7 +92,8 @@ bool hak_large_resize(void *block, size_t bytes)
     size_t old = page->span_pages;
     size_t new = pages_of(bytes);
     if (new > old) {
-        if (!hak_pages_claim_at(page_idx + old, new - old)) {
+        if (!hak_pages_claim_at(page_idx + old, new - old) ||
+            !hak_purge_keeps_limit(page_idx + old, new - old)) {
             return false;
         }
         page->span_pages = (uint32_t) new;

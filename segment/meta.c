@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "region/region.h"
 #include "segment/os.h"
 
 /* Commit in steps of this, or of what is in use already if that is more. */
@@ -26,7 +27,7 @@ void hak_meta_init(char *start, size_t bytes)
 
 static bool meta_commit(size_t end)
 {
-    /* acquire: pairs with the CAS below; memory under `committed` is writable. */
+    /* acquire: pairs with hak_counter_raise(); memory under `committed` is writable. */
     size_t have = atomic_load_explicit(&meta.committed, memory_order_acquire);
     if (end <= have) {
         return true;
@@ -37,13 +38,7 @@ static bool meta_commit(size_t end)
     if (!hak_os_commit(meta.start + have, want - have)) {
         return false;
     }
-    while (have < want) {
-        /* release: the memory was made writable before. */
-        if (atomic_compare_exchange_weak_explicit(&meta.committed, &have, want,
-                                                  memory_order_release, memory_order_relaxed)) {
-            break;
-        }
-    }
+    hak_counter_raise(&meta.committed, want);
     return true;
 }
 

@@ -104,9 +104,11 @@ int hak_os_node(void);
 /* Milliseconds of a clock that never runs back; some milliseconds coarse, and cheap. */
 uint64_t hak_os_now_ms(void);
 
-/* Physical memory in bytes, and the limit on address space (SIZE_MAX when there is none). */
+/* Physical memory in bytes; the limit on address space; and what cgroups, where they are usually
+ * mounted, let all their processes use together. SIZE_MAX when there is no such limit. */
 size_t hak_os_physical_bytes(void);
 size_t hak_os_address_limit_bytes(void);
+size_t hak_os_memory_allowed_bytes(void);
 
 /* Asks for the barriers below. At start: in a process of many threads the kernel waits until each
  * CPU has been through its scheduler, seconds on a busy machine. A child of a fork inherits it. */

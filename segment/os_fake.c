@@ -31,7 +31,7 @@ struct reservation {
 static struct {
     bool awake;
     size_t os_page_bytes;
-    size_t physical_bytes, address_limit_bytes, reserve_max_bytes;
+    size_t physical_bytes, address_limit_bytes, reserve_max_bytes, memory_allowed_bytes;
     enum hak_fake_call fail_call;
     size_t fail_from, fail_times; /* by the count of calls of that kind; 0 times: none fails */
 } kernel = {
@@ -39,6 +39,7 @@ static struct {
     .physical_bytes = 16 * HAK_GIB,
     .address_limit_bytes = SIZE_MAX,
     .reserve_max_bytes = SIZE_MAX,
+    .memory_allowed_bytes = SIZE_MAX,
 };
 
 static struct reservation reservations[RESERVATIONS_MAX];
@@ -73,6 +74,11 @@ void hak_fake_set_machine(size_t physical_bytes, size_t address_limit_bytes)
 void hak_fake_set_reserve_max(size_t bytes)
 {
     kernel.reserve_max_bytes = bytes;
+}
+
+void hak_fake_set_memory_allowed(size_t bytes)
+{
+    kernel.memory_allowed_bytes = bytes;
 }
 
 void hak_fake_advance_ms(uint64_t ms)
@@ -380,6 +386,11 @@ size_t hak_os_physical_bytes(void)
 size_t hak_os_address_limit_bytes(void)
 {
     return kernel.address_limit_bytes;
+}
+
+size_t hak_os_memory_allowed_bytes(void)
+{
+    return kernel.memory_allowed_bytes;
 }
 
 void hak_os_barrier_prepare(void)

@@ -40,6 +40,9 @@ void hak_fake_wake(size_t os_page_bytes);
  * for none. Before: 16 GiB without limit. */
 void hak_fake_set_machine(size_t physical_bytes, size_t address_limit_bytes);
 
+/* What its cgroups allow; before: SIZE_MAX, no limit. */
+void hak_fake_set_memory_allowed(size_t bytes);
+
 /* What the kernel does not say: reservations fail that would make more than this in sum. */
 void hak_fake_set_reserve_max(size_t bytes);
 

@@ -281,15 +281,15 @@ static size_t file_number(const char *path, const char *key)
 
 size_t hak_os_huge_free_bytes(const struct hak_os_pool *pool)
 {
+#define POOL_FILE(kib, name) "/sys/kernel/mm/hugepages/hugepages-" kib "kB/" name
+#define POOL_FILES(kib)                                                                            \
+    {                                                                                              \
+        POOL_FILE(kib, "free_hugepages"), POOL_FILE(kib, "resv_hugepages")                         \
+    }
+    static const char *const files[2][2] = {POOL_FILES("2048"), POOL_FILES("1048576")};
     bool large = pool->page_bytes != 2 * HAK_MIB;
-    size_t free_pages =
-        file_number(large ? "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages"
-                          : "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages",
-                    "");
-    size_t reserved_pages =
-        file_number(large ? "/sys/kernel/mm/hugepages/hugepages-1048576kB/resv_hugepages"
-                          : "/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages",
-                    "");
+    size_t free_pages = file_number(files[large][0], "");
+    size_t reserved_pages = file_number(files[large][1], "");
     if (free_pages == SIZE_MAX || reserved_pages == SIZE_MAX) {
         return SIZE_MAX;
     }
@@ -307,19 +307,23 @@ static void path_join(char path[PATH_BYTES], const char *head, size_t head_bytes
     }
 }
 
-/* How far the number in a file of a group is below the limit that stands in another. */
-static size_t group_left_bytes(const char *group, size_t group_bytes, const char *names[2])
+/* How far the number in a file of a group is below the limit that stands in another; without that
+ * file, the limit. */
+static size_t group_left_bytes(const char *group, size_t group_bytes, const char *const names[2])
 {
     char path[PATH_BYTES];
     path_join(path, group, group_bytes, names[0]);
     size_t limit = file_number(path, "");
+    if (limit == SIZE_MAX || names[1] == NULL) {
+        return limit;
+    }
     path_join(path, group, group_bytes, names[1]);
-    size_t usage = limit == SIZE_MAX ? SIZE_MAX : file_number(path, "");
+    size_t usage = file_number(path, "");
     return usage == SIZE_MAX ? SIZE_MAX : limit - hak_min(limit, usage);
 }
 
 /* What the cgroup at `below` in the hierarchy at `top`, and those above it, still allow. */
-static size_t groups_left_bytes(const char *top, const char *below, const char *names[2])
+static size_t groups_left_bytes(const char *top, const char *below, const char *const names[2])
 {
     char group[PATH_BYTES] = {0};
     size_t left = SIZE_MAX;
@@ -333,19 +337,26 @@ static size_t groups_left_bytes(const char *top, const char *below, const char *
     return left;
 }
 
-/* By /proc/self/cgroup, whose line of version 1 tells that version 2 has no huge pages to limit. */
-static size_t cgroup_left_bytes(const char *names[2], const char *old_names[2])
+/* A limit of cgroups: where version 1 has it, and its files there and in version 2. */
+struct group_limit {
+    const char *line, *top;
+    const char *old_names[2], *names[2];
+};
+
+/* By /proc/self/cgroup, whose line of version 1 tells that version 2 does not have this limit. */
+static size_t cgroup_left_bytes(const struct group_limit *kind)
 {
+    const char *const *names = kind->names;
     char text[4 * PATH_BYTES];
     file_text("/proc/self/cgroup", text, sizeof text);
-    char *old = strstr(text, ":hugetlb:");
-    char *below = old != NULL ? old + strlen(":hugetlb:") : strstr(text, "0::");
+    char *old = strstr(text, kind->line);
+    char *below = old != NULL ? old + strlen(kind->line) : strstr(text, "0::");
     if (below == NULL) {
         return SIZE_MAX;
     }
     below[strcspn(below, "\n")] = '\0';
     if (old != NULL) {
-        return groups_left_bytes("/sys/fs/cgroup/hugetlb", below, old_names);
+        return groups_left_bytes(kind->top, below, kind->old_names);
     }
     below += strlen("0::");
     return hak_min(groups_left_bytes("/sys/fs/cgroup", below, names),
@@ -363,28 +374,35 @@ static size_t mount_left_bytes(const char *mount)
 
 size_t hak_os_huge_allowed_bytes(const struct hak_os_pool *pool, size_t reservations)
 {
+#define HUGE_LIMIT(size)                                                                           \
+    {                                                                                              \
+        ":hugetlb:", "/sys/fs/cgroup/hugetlb",                                                     \
+            {"/hugetlb." size ".limit_in_bytes", "/hugetlb." size ".usage_in_bytes"},              \
+        {                                                                                          \
+            "/hugetlb." size ".max", "/hugetlb." size ".current"                                   \
+        }                                                                                          \
+    }
     /* What is used, and what is reserved. */
-    static const char *names[2][2][2] = {
-        {{"/hugetlb.2MB.max", "/hugetlb.2MB.current"},
-         {"/hugetlb.2MB.rsvd.max", "/hugetlb.2MB.rsvd.current"}},
-        {{"/hugetlb.1GB.max", "/hugetlb.1GB.current"},
-         {"/hugetlb.1GB.rsvd.max", "/hugetlb.1GB.rsvd.current"}},
-    };
-    static const char *old_names[2][2][2] = {
-        {{"/hugetlb.2MB.limit_in_bytes", "/hugetlb.2MB.usage_in_bytes"},
-         {"/hugetlb.2MB.rsvd.limit_in_bytes", "/hugetlb.2MB.rsvd.usage_in_bytes"}},
-        {{"/hugetlb.1GB.limit_in_bytes", "/hugetlb.1GB.usage_in_bytes"},
-         {"/hugetlb.1GB.rsvd.limit_in_bytes", "/hugetlb.1GB.rsvd.usage_in_bytes"}},
-    };
+    static const struct group_limit limits[2][2] = {{HUGE_LIMIT("2MB"), HUGE_LIMIT("2MB.rsvd")},
+                                                    {HUGE_LIMIT("1GB"), HUGE_LIMIT("1GB.rsvd")}};
     int saved = errno;
     bool large = pool->page_bytes != 2 * HAK_MIB;
     size_t left = pool->mount == NULL ? SIZE_MAX : mount_left_bytes(pool->mount);
     for (size_t i = 0; i < 2; i++) {
-        left = hak_min(left, cgroup_left_bytes(names[large][i], old_names[large][i]) /
-                                 (i == 0 ? 1 : reservations));
+        left = hak_min(left, cgroup_left_bytes(&limits[large][i]) / (i == 0 ? 1 : reservations));
     }
     errno = saved;
     return left;
+}
+
+size_t hak_os_memory_allowed_bytes(void)
+{
+    static const struct group_limit limit = {
+        ":memory:", "/sys/fs/cgroup/memory", {"/memory.limit_in_bytes"}, {"/memory.max"}};
+    int saved = errno;
+    size_t bytes = cgroup_left_bytes(&limit);
+    errno = saved;
+    return bytes;
 }
 
 bool hak_os_page_is_shared(const void *page)

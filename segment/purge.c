@@ -4,6 +4,7 @@
 #include "segment/purge.h"
 
 #include "segment/huge.h"
+#include "segment/meta.h"
 #include "segment/os.h"
 #include "segment/segment.h"
 
@@ -93,6 +94,21 @@ void hak_purge_bound(size_t fresh)
         /* Somebody was faster; or, again and again, the system takes nothing back (mlockall). */
         failures += bytes == 0 && hak_segment_backing(at) < HAK_BACKED_HUGETLB;
     }
+}
+
+static bool limit_holds(void)
+{
+    size_t limit = hak_arena.config.limit_bytes;
+    return limit == 0 || hak_memory_bytes() + hak_meta_used_bytes() <= limit;
+}
+
+bool hak_purge_keeps_limit(size_t page_idx, size_t count)
+{
+    if (limit_holds() || (hak_purge_all() != 0 && limit_holds())) {
+        return true;
+    }
+    hak_pages_release(page_idx, count, false);
+    return false;
 }
 
 size_t hak_purge_all(void)

@@ -30,4 +30,12 @@ void hak_purge_bound(size_t fresh);
 /* Gives all free memory back now. Returns the bytes. */
 size_t hak_purge_all(void);
 
+/*
+ * For who has just claimed these pages and not touched them: whether what may have memory keeps
+ * within the limit of hak_arena_config, after everything free was given back if need be. If not,
+ * the pages are released. Whoever claims comes by here, so the sum never stands above the limit
+ * with memory behind it, whatever other threads do.
+ */
+bool hak_purge_keeps_limit(size_t page_idx, size_t count);
+
 #endif

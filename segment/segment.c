@@ -14,13 +14,15 @@
 #include "segment/maps.h"
 #include "segment/os.h"
 
-static _Atomic(size_t) taken_slots; /* [any, atomic] */
-static _Atomic(size_t) dirty_slots; /* [any, atomic] free slots with memory */
+/* [any, atomic] Taken slots, and above them free ones with memory: no step loses one of the sum. */
+static _Atomic(uint64_t) slot_counts;
+#define DIRTY_SHIFT 32
 
-static void counter_add(_Atomic(size_t) *counter, size_t slots)
+static void slots_count(size_t taken, size_t dirty)
 {
-    /* relaxed: figures that steer the purge; wrap-around subtracts. */
-    (void)atomic_fetch_add_explicit(counter, slots, memory_order_relaxed);
+    uint64_t change = taken + ((uint64_t)dirty << DIRTY_SHIFT);
+    /* relaxed: figures, in one order; wrap-around subtracts. */
+    (void)atomic_fetch_add_explicit(&slot_counts, change, memory_order_relaxed);
 }
 
 static uint32_t run_mask(size_t first, size_t count)
@@ -47,11 +49,10 @@ static int run_find(uint32_t taken, size_t count, size_t align)
 /* The caller has just claimed these slots: they are neither free memory nor up for purge. */
 static void slots_claimed(struct hak_segment *segment, uint32_t run)
 {
-    counter_add(&taken_slots, (size_t)hak_popcount(run));
     /* relaxed: bits of slots that are ours alone now. */
     uint32_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed) & run;
+    slots_count((size_t)hak_popcount(run), 0 - (size_t)hak_popcount(dirty));
     if (dirty != 0) {
-        counter_add(&dirty_slots, 0 - (size_t)hak_popcount(dirty));
         /* relaxed: at worst the purge finds the slots taken. */
         (void)atomic_fetch_and_explicit(&segment->aged, ~run, memory_order_relaxed);
     }
@@ -205,8 +206,7 @@ static void release_in_segment(size_t segment_idx, uint32_t run, bool dirty)
     }
     /* relaxed: bits of slots that are still ours. */
     uint32_t left = atomic_load_explicit(&segment->dirty, memory_order_relaxed) & run;
-    counter_add(&dirty_slots, (size_t)hak_popcount(left));
-    counter_add(&taken_slots, 0 - (size_t)hak_popcount(run));
+    slots_count(0 - (size_t)hak_popcount(run), (size_t)hak_popcount(left));
     uint64_t old;
     do {
         old = hak_segment_word(segment_idx);
@@ -233,11 +233,9 @@ static struct slice slice_first(size_t page_idx, size_t count)
 
 void hak_pages_release(size_t page_idx, size_t count, bool dirty)
 {
-    while (count > 0) {
-        struct slice part = slice_first(page_idx, count);
+    for (struct slice part; count > 0; page_idx += part.count, count -= part.count) {
+        part = slice_first(page_idx, count);
         release_in_segment(part.segment_idx, run_mask(part.first, part.count), dirty);
-        page_idx += part.count;
-        count -= part.count;
     }
 }
 
@@ -335,28 +333,36 @@ size_t hak_pages_claim_long(size_t count, size_t align_segments)
 size_t hak_pages_dirty(size_t page_idx, size_t count)
 {
     size_t dirty_count = 0;
-    while (count > 0) {
-        struct slice part = slice_first(page_idx, count);
+    for (struct slice part; count > 0; page_idx += part.count, count -= part.count) {
+        part = slice_first(page_idx, count);
         struct hak_segment *segment = &hak_arena.segments[part.segment_idx];
         /* relaxed: the caller holds the slots. */
         uint32_t dirty = atomic_load_explicit(&segment->dirty, memory_order_relaxed);
         dirty_count += (size_t)hak_popcount(dirty & run_mask(part.first, part.count));
-        page_idx += part.count;
-        count -= part.count;
     }
     return dirty_count;
 }
 
+static uint64_t slot_counts_now(void)
+{
+    /* relaxed: figures; who has counted a claim of its own sees it, and what was counted before. */
+    return atomic_load_explicit(&slot_counts, memory_order_relaxed);
+}
+
 size_t hak_taken_bytes(void)
 {
-    /* relaxed: a figure. */
-    return atomic_load_explicit(&taken_slots, memory_order_relaxed) * HAK_PAGE_BYTES;
+    return (uint32_t)slot_counts_now() * HAK_PAGE_BYTES;
 }
 
 size_t hak_dirty_bytes(void)
 {
-    /* relaxed: a figure. */
-    return atomic_load_explicit(&dirty_slots, memory_order_relaxed) * HAK_PAGE_BYTES;
+    return (slot_counts_now() >> DIRTY_SHIFT) * HAK_PAGE_BYTES;
+}
+
+size_t hak_memory_bytes(void)
+{
+    uint64_t counts = slot_counts_now();
+    return ((uint32_t)counts + (counts >> DIRTY_SHIFT)) * HAK_PAGE_BYTES;
 }
 
 uint32_t hak_segment_taken(size_t segment_idx, enum hak_pool *pool)
@@ -469,14 +475,12 @@ size_t hak_segment_purge(size_t segment_idx, enum hak_purge which)
 
 void hak_pages_clean(size_t page_idx, size_t count)
 {
-    while (count > 0) {
-        struct slice part = slice_first(page_idx, count);
+    for (struct slice part; count > 0; page_idx += part.count, count -= part.count) {
+        part = slice_first(page_idx, count);
         struct hak_segment *segment = &hak_arena.segments[part.segment_idx];
         /* relaxed: bits of slots that the caller holds; the release hands them over. */
         (void)atomic_fetch_and_explicit(&segment->dirty, ~run_mask(part.first, part.count),
                                         memory_order_relaxed);
-        page_idx += part.count;
-        count -= part.count;
     }
 }
 

@@ -77,6 +77,10 @@ size_t hak_taken_bytes(void);
 /* Bytes of free slots whose memory was not given back; approximate while threads run. */
 size_t hak_dirty_bytes(void);
 
+/* The sum of both, at one moment: what may have memory. A slot is counted before it can be touched,
+ * and until its memory was given back. */
+size_t hak_memory_bytes(void);
+
 /* What is given back of a segment. */
 enum hak_purge {
     HAK_PURGE_AGED,  /* what was dirty and free at the last call already */
