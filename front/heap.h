@@ -118,6 +118,9 @@ void hak_heap_leave(struct hak_heap *heap);
 /* Whether the calling thread has handed its heap on already. */
 bool hak_heap_has_ended(void);
 
+/* NULL was freed: it may be libc, at the end of the thread. */
+void hak_heap_freed_null(void);
+
 /* Magazines and pages (refill.c). Refill returns one block and leaves more in the bin, or NULL. */
 void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx);
 void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count);

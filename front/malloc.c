@@ -125,7 +125,11 @@ static HAK_NOINLINE void free_slot(void *block)
 /* Not a block of this heap with room in its bin: find out what it is. */
 static HAK_NOINLINE void free_slow(void *block)
 {
-    if (block == NULL || hak_harden_frees(block)) {
+    if (block == NULL) {
+        hak_heap_freed_null();
+        return;
+    }
+    if (hak_harden_frees(block)) {
         return;
     }
     size_t page_idx = hak_region_page_idx(block);

@@ -14,7 +14,6 @@ static void spare_add(struct hak_shelf *shelf, enum hak_list kind, uint32_t coun
     if (kind == HAK_LIST_SPARE) {
         /* relaxed: one writer; others read it as a hint. */
         uint32_t old = atomic_load_explicit(&shelf->spare, memory_order_relaxed);
-        /* relaxed: the same. */
         atomic_store_explicit(&shelf->spare, old + count, memory_order_relaxed);
     }
 }
@@ -58,7 +57,6 @@ static void page_count_add(struct hak_heap *heap, size_t count)
 {
     /* relaxed: one writer; others read it as a hint. */
     size_t old = atomic_load_explicit(&heap->page_count, memory_order_relaxed);
-    /* relaxed: the same. */
     atomic_store_explicit(&heap->page_count, old + count, memory_order_relaxed);
 }
 

@@ -94,13 +94,11 @@ static bool heap_mend(struct hak_heap *heap)
 
 bool hak_heap_hold_orphan(struct hak_heap *heap)
 {
-    if (!state_change(heap, HAK_HEAP_ORPHAN, HAK_HEAP_ORPHAN_HELD)) {
-        return false;
-    }
-    if (heap_mend(heap)) {
+    bool held = state_change(heap, HAK_HEAP_ORPHAN, HAK_HEAP_ORPHAN_HELD);
+    if (held && heap_mend(heap)) {
         hak_shelf_rest(heap);
     }
-    return true;
+    return held;
 }
 
 void hak_heap_let_go_orphan(struct hak_heap *heap)
@@ -232,7 +230,6 @@ static void heap_thaw(struct hak_heap *heap)
     if (HAK_UNLIKELY(state_of(heap) == HAK_HEAP_FROZEN)) {
         /* relaxed: such a child has one thread. */
         atomic_store_explicit(&heap->holder, 0, memory_order_relaxed);
-        /* relaxed: the same. */
         atomic_store_explicit(&heap->state, HAK_HEAP_BUSY, memory_order_relaxed);
     }
 }
@@ -269,8 +266,7 @@ static struct hak_heap *heap_borrow(void)
 {
     struct hak_heap *heap = heap_take_orphan(HAK_HEAP_ORPHAN_HELD);
     if (heap == NULL) {
-        heap = heap_make(HAK_HEAP_ORPHAN_HELD);
-        if (heap == NULL) {
+        if ((heap = heap_make(HAK_HEAP_ORPHAN_HELD)) == NULL) {
             return NULL;
         }
         orphans_add(1);
@@ -386,6 +382,16 @@ static void heap_thread_exit(void *value)
     }
 }
 
+/* glibc frees NULL after a thread's last destructors. A heap whose first block came in the last
+ * round of those is under the key no more, and that came too late for a destructor of its own. */
+void hak_heap_freed_null(void)
+{
+    struct hak_heap *heap = hak_heap_self;
+    if (exit_key_made && hak_heap_is_real(heap) && pthread_getspecific(exit_key) == NULL) {
+        heap_thread_exit(heap);
+    }
+}
+
 void hak_thread_init(void)
 {
     /* Without a key, heaps of ended threads stay with their blocks: all keys are in use. */
@@ -479,12 +485,6 @@ static bool is_held(const struct hak_heap *heap)
     return atomic_load_explicit(&heap->holder, memory_order_relaxed) != 0;
 }
 
-static bool stays_ours(const struct hak_heap *heap, const struct hak_heap *self)
-{
-    /* In a slow path, nobody but its owner works on a heap. */
-    return heap == self && (heap->depth != 0 || !is_held(heap));
-}
-
 /*
  * There is no lock that a vanished thread could hold: everything shared changes by single CAS
  * steps, so it is consistent at any instant of the fork. What remains is to be mended:
@@ -504,7 +504,8 @@ void hak_heap_fork_child(void)
     hak_page_forked();
     for (struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
         bool is_orphan = state_of(at) == HAK_HEAP_ORPHAN;
-        bool is_ours = stays_ours(at, self);
+        /* In a slow path, nobody but its owner works on a heap. */
+        bool is_ours = at == self && (at->depth != 0 || !is_held(at));
         orphan_count += is_orphan;
         own_count += is_ours;
         if (!is_orphan && !is_ours) {
@@ -517,7 +518,6 @@ void hak_heap_fork_child(void)
     }
     /* relaxed: the same, and figures. */
     atomic_store_explicit(&orphans, orphan_count, memory_order_relaxed);
-    /* relaxed: the same. */
     atomic_store_explicit(&heaps_usable, orphan_count + own_count, memory_order_relaxed);
     if (hak_heap_is_real(self) && state_of(self) == HAK_HEAP_FROZEN) {
         hak_heap_self = NOT_YET;

@@ -102,7 +102,6 @@ static void backing_set(size_t from, size_t to, enum hak_backing backing)
             &hak_arena.segments[i].backing, (uint32_t)backing, memory_order_relaxed);
         /* relaxed: figures; unsigned wrap-around subtracts. */
         (void)atomic_fetch_sub_explicit(&counts[before], 1, memory_order_relaxed);
-        /* relaxed: the same. */
         (void)atomic_fetch_add_explicit(&counts[backing], 1, memory_order_relaxed);
     }
 }

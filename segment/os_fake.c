@@ -145,7 +145,6 @@ bool hak_fake_begin(enum hak_fake_call call)
 {
     /* relaxed: figures. */
     size_t number = atomic_fetch_add_explicit(&counts[call], 1, memory_order_relaxed) + 1;
-    /* relaxed: the same. */
     size_t any = atomic_fetch_add_explicit(&counts[HAK_FAKE_ANY], 1, memory_order_relaxed) + 1;
     if (kernel.fail_call == HAK_FAKE_ANY) {
         number = any;
@@ -157,7 +156,6 @@ bool hak_fake_begin(enum hak_fake_call call)
     }
     /* relaxed: figures. */
     (void)atomic_fetch_add_explicit(&failures[call], 1, memory_order_relaxed);
-    /* relaxed: the same. */
     (void)atomic_fetch_add_explicit(&failures[HAK_FAKE_ANY], 1, memory_order_relaxed);
     return true;
 }

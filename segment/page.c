@@ -192,7 +192,6 @@ void hak_page_clear_full(struct hak_page *page)
 {
     /* relaxed: a freer that still sees FULL sends a notice too many. */
     if ((atomic_load_explicit(&page->word, memory_order_relaxed) & HAK_PAGE_FULL) != 0) {
-        /* relaxed: the same. */
         (void)atomic_fetch_and_explicit(&page->word, ~(uintptr_t)HAK_PAGE_FULL,
                                         memory_order_relaxed);
     }
