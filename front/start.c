@@ -43,8 +43,7 @@ static void huge_configure(void)
 {
     mount_check();
     if (hak_options.huge == HAK_HUGE_OFF) {
-        hak_options.huge_reserve = 0;
-        hak_options.huge_require = 0;
+        hak_options.huge_reserve = hak_options.huge_require = 0;
     }
     struct hak_huge_config config = {
         .mode = (enum hak_huge_mode)hak_options.huge,
@@ -89,7 +88,8 @@ static bool start_once(void)
         .growth_levels = (unsigned)hak_options.arena_growth_levels,
         .limit_bytes = hak_limit_read(),
     };
-    if (!hak_arena_init(&config)) {
+    static bool arena_there; /* also in the child of a fork from the middle of this */
+    if (!arena_there && !(arena_there = hak_arena_init(&config))) {
         return false;
     }
     huge_reserve();
@@ -162,6 +162,10 @@ static void purge_thread_start(void)
 
 static void fork_child(void)
 {
+    uint32_t at = STARTING; /* by a thread that is not there any more: nobody would wait for it */
+    /* relaxed: the child has one thread. */
+    (void)atomic_compare_exchange_strong_explicit(&progress, &at, NOT_STARTED, memory_order_relaxed,
+                                                  memory_order_relaxed);
     hak_arena_fork_child();
     hak_heap_fork_child();
     purge_thread_start();
@@ -169,10 +173,11 @@ static void fork_child(void)
 
 __attribute__((constructor)) static void library_loaded(void)
 {
+    (void)pthread_atfork(NULL, NULL, fork_child); /* first: others may fork from here on */
     if (hak_start()) {
-        bool pooled = hak_options.huge >= HAK_HUGE_HUGETLB; /* else a fork has nothing to prepare */
-        (void)pthread_atfork(pooled ? hak_huge_fork_prepare : NULL,
-                             pooled ? hak_huge_fork_parent : NULL, fork_child);
+        if (hak_options.huge >= HAK_HUGE_HUGETLB) { /* else a fork has nothing to prepare */
+            (void)pthread_atfork(hak_huge_fork_prepare, hak_huge_fork_parent, NULL);
+        }
         purge_thread_start();
     }
 }

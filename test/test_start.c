@@ -9,6 +9,8 @@
 #include "scenario.h"
 #include "workload.h"
 
+#include <stdatomic.h>
+
 static void begin(void)
 {
     hak_fake_wake(4096);
@@ -183,6 +185,61 @@ static void start__8_threads_at_once__one_sets_up(void **state)
         scenario_run(start_in_threads, NULL);
 }
 
+/* ---- fork ----------------------------------------------------------------------------------- */
+
+static _Atomic(bool) is_half_way;
+static int way_on[2];
+
+/* In the middle of the set-up, until the pipe says to go on. */
+static void stand_half_way(void)
+{
+    char byte;
+    atomic_store_explicit(&is_half_way, true, memory_order_release); /* the arena is there */
+    SUPPORT_REQUIRE(read(way_on[0], &byte, 1) == 1);
+}
+
+static void *set_up_slowly(void *unused)
+{
+    check_block(hak_malloc(100), 100, 16);
+    return unused;
+}
+
+static void fork_while_half_way(void *unused)
+{
+    pthread_t thread;
+    (void)unused;
+    begin();
+    SUPPORT_REQUIRE(pipe(way_on) == 0);
+    setenv("HAKMEM_HUGE", "hugetlb", 1); /* whose reserve is populated at start */
+    setenv("HAKMEM_HUGE_RESERVE", "2", 1);
+    hak_fake_set_huge_pool(4);
+    hak_fake_at_huge_map(stand_half_way);
+    SUPPORT_REQUIRE(pthread_create(&thread, NULL, set_up_slowly, NULL) == 0);
+    /* acquire: pairs with stand_half_way(). */
+    while (!atomic_load_explicit(&is_half_way, memory_order_acquire))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    pid_t child = fork();
+    SUPPORT_REQUIRE(child >= 0);
+    if (child == 0) {
+        alarm(SUPPORT_SHADOWED ? 60 : 20); /* who waits for the other thread waits for ever */
+        hak_fake_at_huge_map(NULL);
+        for (size_t i = 0; i < SUPPORT_COUNT(sizes); i++)
+            check_block(hak_malloc(sizes[i]), sizes[i], 16);
+        _exit(0);
+    }
+    int status = -1;
+    SUPPORT_REQUIRE(waitpid(child, &status, 0) == child && status == 0);
+    hak_fake_at_huge_map(NULL);
+    SUPPORT_REQUIRE(write(way_on[1], "", 1) == 1);
+    SUPPORT_REQUIRE(pthread_join(thread, NULL) == 0);
+}
+
+static void start__fork_while_another_thread_sets_up__child_sets_itself_up(void **state)
+{
+    (void)state;
+    scenario_run(fork_while_half_way, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +247,7 @@ int main(void)
         cmocka_unit_test(start__first_call_does_not_allocate__is_harmless),
         cmocka_unit_test(start__no_address_space_at_first__is_tried_again),
         cmocka_unit_test(start__8_threads_at_once__one_sets_up),
+        cmocka_unit_test(start__fork_while_another_thread_sets_up__child_sets_itself_up),
     };
     return cmocka_run_group_tests_name("start", tests, NULL, NULL);
 }
