@@ -58,9 +58,6 @@ bool hak_harden_decide(void)
 
 void hak_harden_choose(void)
 {
-    if (secure_getenv("HAKMEM_HARDEN") == NULL) {
-        hak_options.harden = 0; /* a privileged program: who starts it may not have it stopped */
-    }
     if (hak_options.harden != 0) {
         hak_options.huge = HAK_HUGE_OFF; /* a fence is smaller than a huge page */
     }

@@ -1,0 +1,27 @@
+/*
+ * What a setuid program does with the library: it uses every tier. Says first whether the kernel
+ * has told it that its environment is not to be trusted: "secure" or "plain", and at last "whole".
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+int main(void)
+{
+    puts(getauxval(AT_SECURE) != 0 ? "secure" : "plain");
+    for (size_t bytes = 1; bytes < 3000000; bytes *= 3) {
+        char *block = malloc(bytes);
+        char *cleared = calloc(1, bytes);
+        if (block == NULL || cleared == NULL || cleared[bytes - 1] != 0)
+            return 3;
+        memset(block, 1, bytes);
+        block = realloc(block, 2 * bytes);
+        if (block == NULL || block[bytes - 1] != 1)
+            return 4;
+        free(cleared);
+        free(block);
+    }
+    puts("whole");
+    return 0;
+}
