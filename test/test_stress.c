@@ -10,13 +10,7 @@
  *
  * ctest: labels=quick timeout=120
  */
-#include "front/heap.h"
-#include "region/region.h"
-#include "segment/segment.h"
-
-#include "support.h"
-
-#include <stdatomic.h>
+#include "stress.h"
 
 #define THREADS_MAX 16
 #define TABLE_SLOTS 4096
@@ -36,6 +30,7 @@ static _Atomic(uint64_t) blocks_made;
 
 /* One run of the workers. */
 struct scenario {
+    const char *name;
     unsigned threads;
     unsigned remote_percent; /* of blocks that go through the shared table */
     unsigned life_ms_max;    /* workers are replaced after at most this time */
@@ -185,7 +180,7 @@ static void run_workers(const struct scenario *scenario, double seconds)
     static struct worker workers[THREADS_MAX];
     pthread_t threads[THREADS_MAX];
     double end = support_seconds() + seconds;
-    uint64_t seed = scenario->threads * 1000 + scenario->remote_percent;
+    uint64_t seed = stress_seed(scenario->threads * 1000 + scenario->remote_percent);
     for (unsigned i = 0; i < scenario->threads; i++) {
         workers[i] = (struct worker){.scenario = scenario, .seed = support_random(&seed)};
         assert_int_equal(pthread_create(&threads[i], NULL, worker_run, &workers[i]), 0);
@@ -202,68 +197,52 @@ static void run_workers(const struct scenario *scenario, double seconds)
     atomic_store_explicit(&stop_now, false, memory_order_relaxed); /* nobody else runs */
 }
 
-static double seconds_for_all(void)
-{
-    const char *text = getenv("HAKMEM_TEST_SECONDS");
-    double seconds = text != NULL ? strtod(text, NULL) : 0;
-    return seconds > 0 ? seconds : 5;
-}
-
 /* `share` is this case's part of the time for all. */
 static void run_scenario(const struct scenario *scenario, double share)
 {
-    hak_malloc_trim(0);
-    size_t used_before_bytes = hak_mallinfo2().uordblks;
-    size_t resident_before_bytes = support_resident_bytes();
+    struct stress_memory before = stress_memory();
     uint64_t made_before = blocks_made;
+    double seconds = stress_seconds(share);
 
-    run_workers(scenario, seconds_for_all() * share);
+    run_workers(scenario, seconds);
     table_empty();
 
     assert_true(blocks_made > made_before);
-    assert_true(hak_heap_is_valid());
-    hak_malloc_trim(0);
-    assert_true(hak_heap_is_valid());
-    assert_true(hak_segment_is_valid());
-    assert_true(hak_region_is_valid());
-    size_t used_bytes = hak_mallinfo2().uordblks, resident_bytes = support_resident_bytes();
-    if (used_bytes != used_before_bytes)
-        fail_msg("in use: %zu bytes before, %zu after", used_before_bytes, used_bytes);
-    if (!SUPPORT_SHADOWED && resident_bytes > resident_before_bytes + 16 * MIB)
-        fail_msg("resident: %zu bytes before, %zu after", resident_before_bytes, resident_bytes);
+    stress_assert_returned(before, 16 * MIB);
+    stress_say(scenario->name, scenario->threads, seconds, blocks_made - made_before);
 }
 
 static void stress__all_frees_local__contents_hold_and_memory_returns(void **state)
 {
-    const struct scenario scenario = {16, 0, 300, 8 * MIB};
+    const struct scenario scenario = {"all local", 16, 0, 300, 8 * MIB};
     (void)state;
     run_scenario(&scenario, 0.2);
 }
 
 static void stress__half_of_frees_remote__contents_hold_and_memory_returns(void **state)
 {
-    const struct scenario scenario = {16, 50, 300, 8 * MIB};
+    const struct scenario scenario = {"half remote", 16, 50, 300, 8 * MIB};
     (void)state;
     run_scenario(&scenario, 0.2);
 }
 
 static void stress__nine_of_ten_frees_remote__contents_hold_and_memory_returns(void **state)
 {
-    const struct scenario scenario = {16, 90, 300, 8 * MIB};
+    const struct scenario scenario = {"nine of ten remote", 16, 90, 300, 8 * MIB};
     (void)state;
     run_scenario(&scenario, 0.2);
 }
 
 static void stress__tiny_blocks_of_few_threads__contents_hold_and_memory_returns(void **state)
 {
-    const struct scenario scenario = {4, 90, 500, 200};
+    const struct scenario scenario = {"tiny, few threads", 4, 90, 500, 200};
     (void)state;
     run_scenario(&scenario, 0.2);
 }
 
 static void stress__threads_that_hardly_live__contents_hold_and_memory_returns(void **state)
 {
-    const struct scenario scenario = {8, 70, 2, 64 * KIB};
+    const struct scenario scenario = {"short lives", 8, 70, 2, 64 * KIB};
     (void)state;
     run_scenario(&scenario, 0.2);
 }

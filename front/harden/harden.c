@@ -4,7 +4,6 @@
 #include "front/harden/harden.h"
 
 #include <pthread.h>
-#include <stdlib.h>
 #include <sys/auxv.h>
 
 #include "front/harden/guard.h"
