@@ -156,7 +156,7 @@ static void give_all(size_t count, size_t bytes)
  * is in nobody's way. */
 static void fill_with_every_size(void *unused)
 {
-    const size_t sizes[] = {64, 1000, 3000, 30000, 125000, 700000, 3000000, 16};
+    const size_t sizes[] = {60, 1000, 3000, 28000, 125000, 700000, 3000000, 15};
     (void)unused;
     begin("16M");
     for (unsigned round = 0; round < 2; round++) {
