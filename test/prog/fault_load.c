@@ -139,6 +139,8 @@ static void *use_in_thread(void *unused)
 int main(int count, char **arguments)
 {
     all_served = count > 1 && strcmp(arguments[1], "served") == 0;
+    if (all_served && errno != 0)
+        stop("the library's set-up changed errno", 0);
     for (unsigned round = 0; round < 2; round++) {
         for (size_t i = 0; i < BLOCKS; i++)
             take(i, size_of((i + 7 * round) % BLOCKS));
