@@ -88,6 +88,7 @@ whole() {
 whole 'one thread' churn 64 1500 1
 whole 'four threads' churn 64 3000 4
 whole 'children exceed the limit' fork 64
+whole 'memory is handed on' pass 64
 inside "$load" exceed
 if ((status != 137)) || [[ -s $work/err ]]; then
     echo "test_cgroup: beyond the limit: status $status, expected SIGKILL" >&2

@@ -4,9 +4,12 @@
  *   limit_load churn LIVE_MIB TOTAL_MIB THREADS   TOTAL_MIB come and go, at most LIVE_MIB at a time
  *   limit_load exceed                             takes and touches memory without end
  *   limit_load fork LIVE_MIB                      as a parent whose children exceed; goes on after
+ *   limit_load pass LIVE_MIB                      had twice that; then a child has it
  *
- * churn and fork print "whole" and end with 0. What a block holds is looked at before it is freed.
+ * churn, fork and pass print "whole" and end with 0. What a block holds is looked at before it is
+ * freed.
  */
+#include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -135,6 +138,24 @@ static bool run_fork(void)
     return true;
 }
 
+/* What was freed here goes back to the group: a child has no room else. */
+static bool run_pass(const char *live_mib)
+{
+    struct block *list = NULL;
+    int status = -1;
+    for (size_t held = 0; held < 2 * live_bytes; held += 50 * KIB)
+        list = block_take(50 * KIB, list);
+    while (list != NULL)
+        list = block_give(list);
+    malloc_trim(0);
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/proc/self/exe", "limit_load", "churn", live_mib, "200", "1", (char *)NULL);
+        _exit(127);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
 int main(int count, char **arguments)
 {
     const char *what = count > 1 ? arguments[1] : "";
@@ -147,6 +168,8 @@ int main(int count, char **arguments)
         done = run_churn(strtoul(arguments[4], NULL, 10));
     } else if (strcmp(what, "fork") == 0 && count > 2) {
         done = run_fork();
+    } else if (strcmp(what, "pass") == 0 && count > 2) {
+        done = run_pass(arguments[2]);
     } else {
         fprintf(stderr, "limit_load: see its head for what it takes\n");
         return 2;
