@@ -11,7 +11,8 @@
 #include "front/harden/lock.h"
 #include "segment/page.h"
 
-/* Allocations of its class that a freed slot is kept from use for, at least. */
+/* Allocations that a freed block is kept from use for, at least: all in slots, or all large ones.
+ */
 #define HAK_REST_TAKES 1000
 
 #define HAK_MESSAGE_PAST_END "hakmem: write past the end of a block"

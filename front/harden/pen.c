@@ -1,0 +1,290 @@
+/*
+ * pen: pages of hardened blocks, from the segments and back.
+ *
+ *   hak_pen_page → the current page, one that has rested, one that was emptied, a new one
+ *   hak_pen_tidy → page_retire   beyond 4 MiB a class: no access, no memory
+ *                → page_close    when its addresses have rested, too
+ */
+#include "front/harden/pen.h"
+#include "segment/purge.h"
+
+/* Waiting pages that one search looks at. */
+#define SEARCH_PAGES 4
+
+struct hak_pen hak_pens[HAK_BINS];
+
+/* What the tags of pages point at: as a heap's bins, for whoever asks a tag for its class. */
+static _Alignas(HAK_HEAP_ALIGN) struct hak_bin marks[HAK_BINS];
+
+bool hak_slots_own(uintptr_t tag)
+{
+    return tag - (uintptr_t)marks < sizeof marks;
+}
+
+size_t hak_pen_bin(uintptr_t tag)
+{
+    return (tag - (uintptr_t)marks) / sizeof marks[0];
+}
+
+/* Blocks handed out by all pens, but for the last few of each: who rests does so a little longer.
+ */
+static _Atomic(uint64_t) all_takes; /* [any, atomic] */
+#define TAKES_A_NOTICE 8
+
+void hak_pen_count(struct hak_pen *pen)
+{
+    if (++pen->takes % TAKES_A_NOTICE == 0) {
+        /* relaxed: a count. */
+        (void)atomic_fetch_add_explicit(&all_takes, TAKES_A_NOTICE, memory_order_relaxed);
+    }
+}
+
+static uint32_t epoch_now(void)
+{
+    /* relaxed: a count. */
+    return (uint32_t)(atomic_load_explicit(&all_takes, memory_order_relaxed) / HAK_REST_TAKES);
+}
+
+static size_t notes_bytes(size_t slots, size_t words)
+{
+    return sizeof(struct hak_notes) + hak_align_up(slots * sizeof(uint16_t), 8) +
+           words * sizeof(uint64_t);
+}
+
+static size_t hak_page_bytes(const struct hak_page *page)
+{
+    return page->span_pages * HAK_PAGE_BYTES;
+}
+
+/* ---- lists ---- */
+
+void hak_pen_move(struct hak_pen *pen, struct hak_page *page, uint8_t to)
+{
+    struct hak_page_list *list = &pen->lists[page->list];
+    if (page->list != HAK_ON_NONE) {
+        *(page->prev != NULL ? &page->prev->next : &list->head) = page->next;
+        *(page->next != NULL ? &page->next->prev : &list->tail) = page->prev;
+        pen->empty_bytes -= page->list == HAK_ON_EMPTY ? hak_page_bytes(page) : 0;
+    }
+    page->list = to;
+    if (to != HAK_ON_NONE) {
+        list = &pen->lists[to];
+        page->next = NULL;
+        page->prev = list->tail;
+        *(page->prev != NULL ? &page->prev->next : &list->head) = page;
+        list->tail = page;
+        pen->empty_bytes += to == HAK_ON_EMPTY ? hak_page_bytes(page) : 0;
+    }
+}
+
+/* ---- slots at rest ---- */
+
+static void page_collect(struct hak_pen *pen, struct hak_page *page)
+{
+    pen->resting_bytes -= (size_t)hak_page_collect(page) * page->slot_bytes;
+}
+
+void hak_pen_age(struct hak_pen *pen, struct hak_page *page)
+{
+    struct hak_notes *notes = hak_notes_of(page);
+    uint32_t now = epoch_now();
+    uint32_t since = now - notes->epoch;
+    if (since == 0) {
+        return;
+    }
+    notes->epoch = now;
+    page_collect(pen, page);
+    for (size_t i = 0; i < page->words; i++) {
+        /* relaxed: the lock orders it; nobody else looks at a hardened page's bitmaps. */
+        atomic_store_explicit(&page->remote[i], notes->fresh[i], memory_order_relaxed);
+        notes->fresh[i] = 0;
+    }
+    if (since > 1) {
+        page_collect(pen, page);
+    }
+}
+
+/* ---- pages ---- */
+
+/* Pages behind the last slot. */
+static char *guard_start(const struct hak_page *page)
+{
+    return (char *)hak_align_up((uintptr_t)hak_slot_start(page, page->slots), hak_os_page_bytes());
+}
+
+static void page_guard(struct hak_page *page)
+{
+    char *start = guard_start(page);
+    size_t bytes = (size_t)(hak_page_start(page) + hak_page_bytes(page) - start);
+    hak_notes_of(page)->guarded = bytes != 0 && hak_fence_close(start, bytes);
+}
+
+static struct hak_page *page_new(struct hak_pen *pen, size_t bin_idx)
+{
+    const struct hak_geometry *geometry = &hak_classes[bin_idx].geometry;
+    size_t record_bytes = notes_bytes(geometry->slots, geometry->words);
+    struct hak_notes *notes = hak_meta_take(&pen->meta, record_bytes);
+    size_t page_idx = notes == NULL ? HAK_NO_PAGE
+                                    : hak_pages_claim((enum hak_pool)geometry->pool,
+                                                      geometry->span_pages, geometry->span_pages);
+    struct hak_page *page =
+        page_idx == HAK_NO_PAGE
+            ? NULL
+            : hak_page_open(page_idx, geometry, (uint8_t)bin_idx, (uintptr_t)pen, &pen->meta);
+    if (page == NULL) {
+        if (page_idx != HAK_NO_PAGE) {
+            hak_pages_release(page_idx, geometry->span_pages, false);
+        }
+        if (notes != NULL) {
+            hak_meta_give(&pen->meta, notes, record_bytes);
+        }
+        return NULL;
+    }
+    void *never;
+    hak_page_take(page, &never, 1); /* slot 0 */
+    notes->fresh = (uint64_t *)(void *)((char *)notes + record_bytes) - geometry->words;
+    notes->epoch = epoch_now();
+    page->notes = notes;
+    page_guard(page);
+    hak_region_set(page_idx, geometry->span_pages, (uintptr_t)&marks[bin_idx]);
+    (void)hak_purge_poll();
+    hak_pen_move(pen, page, HAK_ON_PARTIAL);
+    return page;
+}
+
+/* Takes an emptied page out of use: whoever still touches it is stopped by the kernel, and its
+ * memory goes back. Its address comes back when it has rested, too. False: no memory for a note. */
+static bool page_retire(struct hak_pen *pen, struct hak_page *page)
+{
+    struct hak_notes *notes = hak_notes_of(page);
+    struct hak_notes *small = hak_meta_take(&pen->meta, sizeof *small);
+    if (small == NULL) {
+        return false;
+    }
+    hak_slots_check(page);
+    notes->epoch = epoch_now() - 2; /* every slot becomes free */
+    hak_pen_age(pen, page);
+    char *start = hak_page_start(page);
+    size_t bytes = hak_page_bytes(page);
+    if (!hak_os_purge(start, bytes)) {
+        memset(start, 0, (size_t)(hak_slot_start(page, page->slots) - start));
+    }
+    bool hidden = notes->guarded ? hak_os_hide(start, bytes) : hak_fence_close(start, bytes);
+    *small = (struct hak_notes){
+        .epoch = epoch_now(), .guarded = notes->guarded || hidden, .retired = true};
+    hak_meta_give(&pen->meta, notes, notes_bytes(page->slots, page->words));
+    page->notes = small;
+    hak_pen_move(pen, page, HAK_ON_RETIRED);
+    return true;
+}
+
+/* Gives a retired page back. False: the kernel refuses to make it writable, so it stays. */
+static bool page_close(struct hak_pen *pen, struct hak_page *page)
+{
+    struct hak_notes *notes = hak_notes_of(page);
+    if (notes->guarded && !hak_fence_open(hak_page_start(page), hak_page_bytes(page))) {
+        return false;
+    }
+    hak_pen_move(pen, page, HAK_ON_NONE);
+    hak_meta_give(&pen->meta, notes, sizeof *notes);
+    page->notes = NULL;
+    void *never = hak_slot_start(page, 0);
+    (void)hak_page_give(page, &never, 1);
+    return hak_page_close(page, (uintptr_t)pen, &pen->meta);
+}
+
+void hak_pen_tidy(struct hak_pen *pen, size_t empty_bytes_max)
+{
+    struct hak_page *page;
+    while (pen->empty_bytes > empty_bytes_max && page_retire(pen, pen->lists[HAK_ON_EMPTY].head)) {
+    }
+    while ((page = pen->lists[HAK_ON_RETIRED].head) != NULL &&
+           epoch_now() - hak_notes_of(page)->epoch > 1 && page_close(pen, page)) {
+    }
+}
+
+void hak_pen_release_all(void)
+{
+    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+        struct hak_pen *pen = &hak_pens[bin_idx];
+        struct hak_page *page;
+        hak_lock_take(&pen->lock);
+        hak_pen_tidy(pen, 0);
+        while ((page = pen->lists[HAK_ON_RETIRED].head) != NULL && page_close(pen, page)) {
+        }
+        hak_lock_drop(&pen->lock);
+    }
+}
+
+/* ---- a page with a free slot ---- */
+
+/* A page whose slots at rest may be free by now, and have become so. */
+static struct hak_page *page_rested(struct hak_pen *pen)
+{
+    struct hak_page *page = pen->lists[HAK_ON_WAITING].head;
+    for (size_t i = 0; page != NULL && i < SEARCH_PAGES; i++) {
+        struct hak_page *next = page->next;
+        if (hak_notes_of(page)->epoch == epoch_now()) {
+            break; /* and so are those behind it */
+        }
+        hak_pen_age(pen, page);
+        if (hak_page_free_count(page) != 0) {
+            return page;
+        }
+        hak_pen_move(pen, page, HAK_ON_WAITING); /* to the end: its epoch is the last one now */
+        page = next;
+    }
+    page = pen->lists[HAK_ON_EMPTY].tail;
+    if (page == NULL || hak_page_free_count(page) != 0) {
+        return page;
+    }
+    page = pen->lists[HAK_ON_EMPTY].head;
+    hak_pen_age(pen, page);
+    return hak_page_free_count(page) != 0 ? page : NULL;
+}
+
+struct hak_page *hak_pen_page(struct hak_pen *pen, size_t bin_idx)
+{
+    struct hak_page *page = pen->lists[HAK_ON_PARTIAL].head;
+    if (page != NULL) {
+        return page;
+    }
+    page = page_rested(pen);
+    if (page != NULL) {
+        hak_pen_move(pen, page, HAK_ON_PARTIAL);
+        return page;
+    }
+    hak_pen_tidy(pen, HAK_EMPTY_BYTES_MAX);
+    return page_new(pen, bin_idx);
+}
+
+/* ---- all of them ---- */
+
+void hak_slots_lock(void)
+{
+    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+        hak_lock_take(&hak_pens[bin_idx].lock);
+    }
+}
+
+void hak_slots_unlock(void)
+{
+    for (size_t bin_idx = HAK_BINS; --bin_idx > 0;) {
+        hak_lock_drop(&hak_pens[bin_idx].lock);
+    }
+}
+
+/* Fewer slots a page: behind the last one is room for a guard. */
+void hak_slots_init(uint64_t *seed)
+{
+    size_t os_page = hak_os_page_bytes();
+    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+        struct hak_geometry *geometry = &hak_classes[bin_idx].geometry;
+        size_t bytes = geometry->span_pages * HAK_PAGE_BYTES;
+        size_t guard_bytes = bytes >= 4 * os_page ? os_page : 0;
+        geometry->slots =
+            (uint16_t)((bytes - geometry->first_bytes - guard_bytes) / geometry->slot_bytes);
+        geometry->words = (uint16_t)((geometry->slots + 63) / 64);
+        hak_pens[bin_idx].random = hak_harden_random(seed);
+    }
+}

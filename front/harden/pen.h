@@ -1,0 +1,87 @@
+/*
+ * pen: what a hardened process allocates a size class from.
+ *
+ * Purpose   the pages of the class, by what can be had from them, and the clock of rest. Pages are
+ *           those of segment/page.h without an owning heap: `free` says which slots may be handed
+ *           out, `remote` and the notes' `fresh` which are at rest. Every HAK_REST_TAKES blocks, of
+ *           whatever size, begin an epoch. A slot that was freed in one rests all through the next.
+ * Owner     the process; pages come and go, pens and the notes' records stay.
+ * Threads   who holds the pen's lock.
+ * Invariant of a page: live + |free| + |remote| + |fresh| + slot 0 == slots
+ */
+#ifndef HAK_PEN_H
+#define HAK_PEN_H
+
+#include "front/harden/inside.h"
+
+/* Pages without a live block that a class keeps as they are, in bytes. */
+#define HAK_EMPTY_BYTES_MAX (4 * HAK_MIB)
+/* Which list of its pen a page is on. */
+enum hak_pen_list {
+    HAK_ON_NONE,    /* every slot is live */
+    HAK_ON_PARTIAL, /* has free slots */
+    HAK_ON_WAITING, /* has none, but some at rest; by epoch */
+    HAK_ON_EMPTY,   /* no block lives here; by the time of the last free */
+    HAK_ON_RETIRED, /* the same, and it cannot be touched; by the time it came here */
+    HAK_PEN_LISTS,
+};
+
+struct hak_pen {
+    HAK_CACHE_ALIGNED
+    struct hak_lock lock;                      /* guards the pen, its pages and their notes */
+    struct hak_page_list lists[HAK_PEN_LISTS]; /* [lock] */
+    uint32_t takes;                            /* [lock] blocks handed out */
+    uint64_t random;                           /* [lock] state of the generator */
+    struct hak_page *next_page; /* [lock] where the next block comes from, if it can ... */
+    size_t next_slot;           /* [lock] ... */
+    size_t empty_bytes;         /* [lock] of the pages on HAK_ON_EMPTY */
+    size_t resting_bytes;       /* [lock] of the slots at rest */
+    struct hak_meta_pool meta;  /* [lock] */
+};
+
+extern HAK_HIDDEN struct hak_pen hak_pens[HAK_BINS];
+
+/* A page with a free slot; NULL when memory is out. */
+struct hak_page *hak_pen_page(struct hak_pen *pen, size_t bin_idx);
+
+/* Puts a page on another list, or at that one's end. */
+void hak_pen_move(struct hak_pen *pen, struct hak_page *page, uint8_t to);
+
+/* Slots that have rested become free, as far as the clock says so. */
+void hak_pen_age(struct hak_pen *pen, struct hak_page *page);
+
+/* Counts a block that was handed out. */
+void hak_pen_count(struct hak_pen *pen);
+
+/* Retires the oldest emptied pages beyond what may stay, and closes what has rested. */
+void hak_pen_tidy(struct hak_pen *pen, size_t empty_bytes_max);
+
+/* When memory is out: gives back what no block lives in, rested or not. No lock is held. */
+void hak_pen_release_all(void);
+
+/* The bin of a tag for which hak_slots_own(). */
+size_t hak_pen_bin(uintptr_t tag);
+
+static inline struct hak_notes *hak_notes_of(const struct hak_page *page)
+{
+    return page->notes;
+}
+
+static inline char *hak_slot_start(const struct hak_page *page, size_t slot)
+{
+    return hak_page_first_slot(page) + slot * page->slot_bytes;
+}
+
+/* Bytes of a slot that are not the user's. */
+static inline size_t hak_slot_slack(const struct hak_notes *notes, size_t slot)
+{
+    uint16_t slack = notes->slacks[slot] & HAK_SLACK_MASK;
+    return slack == HAK_SLACK_TAIL ? HAK_TAIL_BYTES : slack;
+}
+
+static inline bool hak_slot_is_live(const struct hak_page *page, size_t slot)
+{
+    return (hak_notes_of(page)->slacks[slot] & HAK_SLOT_LIVE) != 0;
+}
+
+#endif
