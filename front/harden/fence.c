@@ -1,8 +1,8 @@
 /*
  * fence: large blocks of a hardened process, and pages that cannot be touched.
  *
- *     pages of the run:   | canary | bytes asked for | canary |  fence: no access  |
- *                         start    block             block + size     end of the run
+ *     pages of the run:   | lead: no access | canary | bytes asked for | canary | fence: no access
+ * | start                      block             block + size
  *
  * The block ends where the fence begins, as nearly as its alignment lets it: what is written, or
  * read, behind it is stopped at once, and what is written in front of it is seen at the free. A
@@ -13,6 +13,8 @@
 #include "segment/large.h"
 #include "segment/purge.h"
 
+/* A block starts in the first page of its run, so there is no lead before a larger alignment. */
+#define LEAD_BYTES_MAX (HAK_PAGE_BYTES / 2)
 /* Every fence may split a mapping in two, and vm.max_map_count is 65530. */
 #define FENCES_MAX 16384
 /* Share of the arena that freed blocks may keep. */
@@ -21,11 +23,12 @@
 /* What is known about a large block; its page's descriptor leads here. */
 struct fence {
     size_t asked_bytes;    /* [lock] */
-    size_t front_bytes;    /* [lock] of canary before the block */
+    uint32_t lead_bytes;   /* [lock] of pages before the block that cannot be touched */
+    uint32_t front_bytes;  /* [lock] of those and of canary before the block */
     uint64_t freed_at;     /* [lock] takes when it was freed */
     struct fence *next;    /* [lock] freed after it */
     struct hak_page *page; /* [lock] the first one */
-    bool fenced;           /* [lock] the rest of the run cannot be touched */
+    uint8_t fences;        /* [lock] ranges of the run that cannot be touched */
     bool freed;            /* [lock] */
 };
 
@@ -97,9 +100,11 @@ static uint64_t canary_of(const struct fence *fence)
 static bool oldest_release(void)
 {
     struct fence *fence = yard.oldest;
-    if (fence == NULL || (fence->fenced && !hak_fence_open(run_start(fence), run_bytes(fence)))) {
+    if (fence == NULL ||
+        (fence->fences != 0 && !hak_os_commit(run_start(fence), run_bytes(fence)))) {
         return false;
     }
+    (void)fences_add((size_t)0 - fence->fences);
     yard.oldest = fence->next;
     yard.resting_bytes -= run_bytes(fence);
     fence->page->notes = NULL;
@@ -148,8 +153,10 @@ void *hak_fence_take(size_t size, size_t alignment)
     if (bytes > PTRDIFF_MAX - 2 * os_page) {
         return NULL;
     }
-    char *start =
-        run_alloc(hak_align_up(bytes, os_page) + os_page, hak_max(alignment, HAK_PAGE_BYTES));
+    size_t lead_bytes = hak_max(alignment, os_page);
+    lead_bytes = lead_bytes <= LEAD_BYTES_MAX ? lead_bytes : 0;
+    char *start = run_alloc(lead_bytes + hak_align_up(bytes, os_page) + os_page,
+                            hak_max(alignment, HAK_PAGE_BYTES));
     if (start == NULL) {
         return NULL;
     }
@@ -162,11 +169,14 @@ void *hak_fence_take(size_t size, size_t alignment)
     }
     fence->page = hak_page_at(hak_region_page_idx(start));
     fence->asked_bytes = size;
+    fence->lead_bytes = (uint32_t)lead_bytes;
+    size_t spare_bytes = hak_align_up(bytes, os_page) - bytes;
     fence->front_bytes =
-        hak_align_down(hak_align_up(bytes, os_page) - bytes, hak_max(alignment, HAK_GRAIN));
+        (uint32_t)(lead_bytes + hak_align_down(spare_bytes, hak_max(alignment, HAK_GRAIN)));
     char *end = block_end(fence);
-    fence->fenced = hak_fence_close(end, (size_t)(start + run_bytes(fence) - end));
-    hak_canary_fill(start, block_start(fence), canary_of(fence));
+    fence->fences = hak_fence_close(end, (size_t)(start + run_bytes(fence) - end));
+    fence->fences += lead_bytes != 0 && hak_fence_close(start, lead_bytes);
+    hak_canary_fill(start + lead_bytes, block_start(fence), canary_of(fence));
     hak_canary_fill(block_start(fence) + size, end, canary_of(fence));
     fence->page->notes = fence;
     yard.takes++;
@@ -213,7 +223,8 @@ static void fence_verify(const struct fence *fence)
 {
     const char *behind = block_start(fence) + fence->asked_bytes;
     HAK_CHECK(hak_canary_holds(behind, block_end(fence), canary_of(fence)), HAK_MESSAGE_PAST_END);
-    HAK_CHECK(hak_canary_holds(run_start(fence), block_start(fence), canary_of(fence)),
+    HAK_CHECK(hak_canary_holds(run_start(fence) + fence->lead_bytes, block_start(fence),
+                               canary_of(fence)),
               HAK_MESSAGE_BEFORE);
 }
 
@@ -223,13 +234,14 @@ void hak_fence_give(char *block)
     struct fence *fence = fence_find(block, HAK_USE_FREE);
     fence_verify(fence);
     char *start = run_start(fence);
-    if (!hak_os_purge(start, run_bytes(fence))) {
-        memset(start, 0, (size_t)(block_end(fence) - start));
+    char *from = start + fence->lead_bytes;
+    if (!hak_os_purge(from, run_bytes(fence) - fence->lead_bytes)) {
+        memset(from, 0, (size_t)(block_end(fence) - from));
     }
-    if (fence->fenced) {
+    if (fence->fences != 0) {
         (void)hak_os_hide(start, run_bytes(fence));
     } else {
-        fence->fenced = hak_fence_close(start, run_bytes(fence));
+        fence->fences = hak_fence_close(start, run_bytes(fence));
     }
     fence->freed = true;
     fence->freed_at = yard.takes;
@@ -262,7 +274,7 @@ static bool fence_move(struct fence *fence, size_t size)
         if (!hak_os_purge(end, bytes)) {
             memset(end, 0, bytes);
         }
-        (void)(fence->fenced && hak_os_hide(end, bytes));
+        (void)(fence->fences != 0 && hak_os_hide(end, bytes));
     }
     if (behind > old_behind) {
         memset(old_behind, 0, hak_min((size_t)(old_end - old_behind), size - old_bytes));

@@ -264,7 +264,7 @@ void hak_slots_check(struct hak_page *page)
     for (size_t slot = 1; !notes->retired && slot < page->slots; slot++) {
         if (hak_slot_is_live(page, slot)) {
             slot_verify(page, slot);
-        } else if (notes->slacks[slot] != HAK_SLACK_NONE) {
+        } else if (notes->slacks[slot] != HAK_SLACK_NONE || page->slot_bytes <= HAK_SMALL_MAX) {
             slot_verify_unused(page, slot);
         }
     }

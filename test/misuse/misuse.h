@@ -1,7 +1,7 @@
 /*
  * What the misuse programs share. Each gets the size of its block as an argument, does one thing
  * wrong, and says in its head how it ends by itself and in a hardened process, for small, medium
- * and large blocks. test/test_misuse_programs.sh reads that:
+ * and large blocks, or one of whole pages. test/test_misuse_programs.sh reads that:
  *
  *     MODE [SIZE]: none | exit N | SIGNAL [MESSAGE] | any
  */

@@ -3,6 +3,7 @@
  *
  * default: none
  * hardened: SIGABRT hakmem: write past the end of a block
+ * hardened whole: SIGSEGV
  */
 #include "misuse.h"
 

@@ -3,6 +3,7 @@
  *
  * default: any
  * hardened: SIGABRT hakmem: write before the start of a block
+ * hardened whole: SIGSEGV
  */
 #include "misuse.h"
 
