@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# The same cases as test_schedule.sh, in more orders.
+#
+# ctest: labels=full timeout=1800
+set -euo pipefail
+exec "$(dirname "$0")/test_schedule.sh" --full
