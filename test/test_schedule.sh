@@ -4,4 +4,4 @@
 #
 # ctest: labels=quick timeout=120
 set -euo pipefail
-"$HAKMEM_BUILD_DIR/test/schedule_cases" "$@"
+exec "$HAKMEM_BUILD_DIR/test/schedule_cases"

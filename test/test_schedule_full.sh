@@ -3,4 +3,4 @@
 #
 # ctest: labels=full timeout=1800
 set -euo pipefail
-exec "$(dirname "$0")/test_schedule.sh" --full
+exec "$HAKMEM_BUILD_DIR/test/schedule_cases" --full

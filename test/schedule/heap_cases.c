@@ -33,6 +33,12 @@ static void adopt(void)
     hak_heap_leave(heap);
 }
 
+static void adopt_and_take(void)
+{
+    adopt();
+    (void)case_take();
+}
+
 static void trim(void)
 {
     (void)hak_heap_trim();
@@ -57,6 +63,14 @@ static void flush_and_rest(void)
 {
     struct hak_heap *heap = hak_heap_enter();
     hak_heap_flush_all(heap);
+    hak_shelf_rest(heap);
+    hak_heap_leave(heap);
+}
+
+static void rest(void)
+{
+    struct hak_heap *heap = hak_heap_enter();
+    SUPPORT_REQUIRE(hak_bin_count(&heap->bins[case_bin()]) != 0);
     hak_shelf_rest(heap);
     hak_heap_leave(heap);
 }
@@ -128,6 +142,19 @@ static void setup_idle(void)
     page_of_first();
     schedule_as(0, keep_two);
     schedule_as(0, flush_and_rest);
+    schedule_as(1, case_attach);
+    schedule_as(1, adopt);
+    case_save(4);
+}
+
+/* The same, but the owner has blocks of the page in its magazine. */
+static void setup_idle_with_blocks(void)
+{
+    page_of_first();
+    schedule_as(0, keep_two);
+    schedule_as(0, flush_and_rest);
+    schedule_as(0, take_one);
+    schedule_as(0, rest);
     schedule_as(1, case_attach);
     schedule_as(1, adopt);
     case_save(4);
@@ -213,6 +240,14 @@ const struct schedule_case schedule_heap_cases[] = {
         .check = check,
         .quick = 3,
         .full = 5,
+    },
+    {
+        .name = "idle__adopted_from_while_its_owner_flushes__blocks_find_the_new_one",
+        .setup = setup_idle_with_blocks,
+        .threads = {flush_and_rest, adopt_and_take, free_first},
+        .check = check,
+        .quick = 2,
+        .full = 3,
     },
     {
         .name = "idle__tended_while_its_owner_comes_back_and_one_frees__one_works_at_a_time",

@@ -389,7 +389,7 @@ const struct schedule_case schedule_segment_cases[] = {
      .prepare = prepare_nothing,
      .threads = {arena_take_one, arena_take_two, arena_take_two},
      .check = check_arena,
-     BOUNDS(3, 4)},
+     BOUNDS(2, 4)},
     {.name = "arena__committed_by_two__larger_part_stays",
      .setup = setup_nothing,
      .prepare = prepare_nothing,
