@@ -3,6 +3,8 @@
  */
 #include "schedule/cases.h"
 
+#define LARGE_BYTES (1200 * KIB) /* a segment has room for one */
+
 /* ---- what threads do ------------------------------------------------------------------------ */
 
 static void take_one(void)
@@ -160,6 +162,46 @@ static void setup_idle_with_blocks(void)
     case_save(4);
 }
 
+/* All blocks of a page are free, in the magazine. */
+static void free_all(void)
+{
+    for (size_t i = 0; i < case_slots(); i++)
+        case_free(i);
+}
+
+static void setup_free_page(void)
+{
+    page_of_first();
+    schedule_as(1, case_attach);
+    schedule_as(0, free_all);
+    case_save(4);
+}
+
+static char *large;
+
+static void large_take(void)
+{
+    char *block = hak_malloc(LARGE_BYTES);
+    SUPPORT_REQUIRE(block != NULL && block != large);
+    large = block;
+}
+
+static void large_free(void)
+{
+    char *block = large;
+    large = NULL;
+    hak_free(block);
+}
+
+static void setup_large(void)
+{
+    case_begin();
+    schedule_as(0, case_attach);
+    schedule_as(1, case_attach);
+    schedule_as(0, large_take);
+    case_save(4);
+}
+
 /* ---- checking ------------------------------------------------------------------------------- */
 
 static void check(void)
@@ -184,7 +226,31 @@ static void check_each_has_a_heap(void)
     check();
 }
 
+static void check_large(void)
+{
+    SUPPORT_REQUIRE(large != NULL && hak_malloc_usable_size(large) >= LARGE_BYTES);
+    large_free();
+    SUPPORT_REQUIRE(hak_taken_bytes() == 0);
+    check();
+}
+
 const struct schedule_case schedule_heap_cases[] = {
+    {
+        .name = "page__closes_while_another_opens__tags_are_the_new_ones",
+        .setup = setup_free_page,
+        .threads = {flush_and_rest, take_one},
+        .check = check,
+        .quick = SCHEDULE_ALL,
+        .full = SCHEDULE_ALL,
+    },
+    {
+        .name = "large__freed_while_another_is_taken__tag_is_the_new_ones",
+        .setup = setup_large,
+        .threads = {large_free, large_take},
+        .check = check_large,
+        .quick = SCHEDULE_ALL,
+        .full = SCHEDULE_ALL,
+    },
     {
         .name = "thread__ends_while_its_blocks_are_freed__nothing_is_stranded",
         .setup = setup_owner,

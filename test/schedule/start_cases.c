@@ -97,7 +97,7 @@ const struct schedule_case schedule_start_cases[] = {
         .threads = {purge_first, purge_second},
         .check = check_pool,
         .quick = 2,
-        .full = 4,
+        .full = 3,
     },
     {
         .name = "huge__segment_goes_back_in_anothers_turn__so_does_its_room",
