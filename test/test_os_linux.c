@@ -94,7 +94,7 @@ static void os__path_of_any_length__is_no_mount(void **state)
     assert_string_equal(hak_os_huge_mount_fault(path), "cannot be looked at");
     assert_string_equal(hak_os_huge_mount_fault("/tmp"), "is no hugetlbfs");
     assert_int_equal(errno, 77);
-    assert_true(hak_os_huge_allowed_bytes(&pool) > 0); /* no quota */
+    assert_true(hak_os_huge_allowed_bytes(&pool, 1) > 0); /* no quota */
 }
 
 /* Whatever the machine has: the figures make sense, and errno stays. */
@@ -106,11 +106,11 @@ static void os__figures_of_the_machine__make_sense(void **state)
     for (size_t i = 0; i < SUPPORT_COUNT(pools); i++) {
         size_t free_bytes = hak_os_huge_free_bytes(&pools[i]);
         assert_true(free_bytes == SIZE_MAX || free_bytes % pools[i].page_bytes == 0);
-        assert_true(hak_os_huge_allowed_bytes(&pools[i]) > 0 || free_bytes == 0);
+        assert_true(hak_os_huge_allowed_bytes(&pools[i], 1) > 0 || free_bytes == 0);
     }
     struct hak_os_pool quota = pools[0];
     quota.mount = "/tmp"; /* a file system with a size: what is free of it */
-    assert_true(hak_os_huge_allowed_bytes(&quota) > 0);
+    assert_true(hak_os_huge_allowed_bytes(&quota, 1) > 0);
     assert_true(hak_os_nodes() >= 1 && hak_os_node() >= 0);
     assert_true(hak_os_node() < (int)hak_os_nodes());
     assert_true(hak_os_memory_allowed_bytes() > HAK_MIB);

@@ -422,7 +422,6 @@ enum {
     OPTION_NO_DECAY = 8,
     OPTION_HUGE = 48, /* off, thp, hugetlb, auto */
     OPTION_LIMIT = 64,
-    OPTION_HARDEN = 128,
 };
 
 static void start(unsigned options)
@@ -435,7 +434,6 @@ static void start(unsigned options)
     setenv("HAKMEM_HUGE", huge[(options & OPTION_HUGE) / (OPTION_HUGE & -OPTION_HUGE)], 1);
     setenv("HAKMEM_HUGE_THRESHOLD_MB", "4", 1);
     setenv("HAKMEM_ARENA_GIB", "1", 1);
-    setenv("HAKMEM_HARDEN", (options & OPTION_HARDEN) != 0 ? "1" : "0", 1);
     has_limit = (options & OPTION_LIMIT) != 0;
     may_refuse = has_limit;
     if (has_limit)
