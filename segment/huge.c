@@ -385,8 +385,8 @@ bool hak_huge_release(size_t segment_idx)
     }
     bool advised = hak_os_huge_advise(segment_start(segment_idx), HAK_SEGMENT_BYTES);
     backing_set(segment_idx, segment_idx + 1, advised ? HAK_BACKED_THP : HAK_BACKED_SMALL);
-    /* seq_cst: who ends a turn sees it, or this thread sees that the turn is free. */
-    atomic_store_explicit(&unsettled, true, memory_order_seq_cst);
+    /* seq_cst: a turn's end sees it, or the turn is free; an exchange, so all releases are seen. */
+    (void)atomic_exchange_explicit(&unsettled, true, memory_order_seq_cst);
     hak_huge_settle();
     return true;
 }
