@@ -14,13 +14,11 @@
  * Not here  The orders of the maps, weakened: all slots are free at the end, so only the map of free
  *           segments is judged; runs over several segments, hints, the arena's growth (arena_end.pml), huge pages.
  * Checks    see test/test_models.sh
- *   check: -DSCENE=0 -DROUNDS=2
- *     mutations: RECHECK_DROPPED RELAXED_WORD
- *     mutations: WORD_STORED
+ *   check: -DSCENE=3
+ *     mutations: RECHECK_DROPPED RELAXED_WORD WORD_STORED POOL_IGNORED
  *   check: -DSCENE=1 -DROUNDS=2
  *     mutations: PURGE_UNCLAIMED DIRTY_LATE AGE_FIRST
- *   check: -DSCENE=3
- *     mutations: POOL_IGNORED
+ *   check: -DSCENE=0 -DROUNDS=2
  *   check: -DSCENE=2
  */
 #ifndef ROUNDS
