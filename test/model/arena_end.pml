@@ -59,7 +59,7 @@
 
 byte taken; /* segments that were handed out, a bit each */
 
-/* segment/arena.c:counter_raise, and region/region.c:hak_region_grow */
+/* region/region.h:hak_counter_raise, also by region/region.c:hak_region_grow */
 #define raise(counter, value, order) \
     load(counter, relaxed, old); \
     done = false; \
