@@ -67,7 +67,7 @@ static pthread_mutex_t locks[SHARED];
 static void *work(void *seed)
 {
     uint64_t random = (uintptr_t)seed;
-    for (unsigned i = 0; i < 20000; i++) {
+    for (unsigned i = 0; i < 5000; i++) {
         uint64_t bits = support_random(&random);
         size_t idx = bits % SHARED;
         pthread_mutex_lock(&locks[idx]);
