@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# HAKMEM_LIMIT on a real program: by bytes; by a cgroup as it is read, of either version, from files
+# HAKMEM_LIMIT on a real program: by bytes, also hardened; by a cgroup as it is read, of either version, from files
 # that are mounted in place of the system's; and in a cgroup of its own, where the same program
 # without the option is killed. The last two are said and left out where they cannot be had.
 #
@@ -40,6 +40,11 @@ for limit in 24M 25165824 24576K; do
     status=0
     output=$(HAKMEM_LIMIT=$limit LD_PRELOAD=$library "$program" 100 2>&1) || status=$?
     judge "HAKMEM_LIMIT=$limit" "$status" "$output" 16 24
+done
+status=0
+for bytes in 4000 30000 200000; do
+    output=$(HAKMEM_HARDEN=1 HAKMEM_LIMIT=64M LD_PRELOAD=$library "$program" 100 $bytes 2>&1) || status=$?
+    judge "hardened, blocks of $bytes" "$status" "$output" 30 64
 done
 status=0
 output=$(LD_PRELOAD=$library "$program" 40 2>&1) || status=$?

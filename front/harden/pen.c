@@ -127,6 +127,9 @@ static struct hak_page *page_new(struct hak_pen *pen, size_t bin_idx)
     size_t page_idx = notes == NULL ? HAK_NO_PAGE
                                     : hak_pages_claim((enum hak_pool)geometry->pool,
                                                       geometry->span_pages, geometry->span_pages);
+    if (page_idx != HAK_NO_PAGE && !hak_purge_keeps_limit(page_idx, geometry->span_pages)) {
+        page_idx = HAK_NO_PAGE; /* it was released */
+    }
     struct hak_page *page =
         page_idx == HAK_NO_PAGE
             ? NULL

@@ -1,9 +1,10 @@
 /*
- * Takes blocks and writes to them, until there are as many MiB as asked for or one is refused.
+ * fill_memory MIB [BYTES]: takes blocks, of BYTES or of many sizes, and writes to them, until there
+ * are as many MiB or one is refused.
  *
  * Prints "done" or "refused", how many KiB it had, and how many the process has resident. At a
- * refusal errno must be ENOMEM, every block must have kept its contents, and after half of them
- * were freed there must be room again; else it says what is wrong and ends with 1.
+ * refusal errno must be ENOMEM, every block must have kept its contents, and, of many sizes, after
+ * half of them were freed there must be room again; else it says what is wrong and ends with 1.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ static struct {
 } blocks[BLOCKS_MAX];
 static size_t block_count;
 static size_t had_bytes;
+static size_t block_bytes; /* 0: of many sizes */
 
 static _Noreturn void stop(const char *why)
 {
@@ -27,9 +29,11 @@ static _Noreturn void stop(const char *why)
     exit(1);
 }
 
-/* Of many sizes, from a few bytes to some MiB. */
+/* Many sizes are from a few bytes to some MiB. */
 static size_t size_of(size_t i)
 {
+    if (block_bytes != 0)
+        return block_bytes;
     return ((size_t)40 + i * 2654435761u % 1000) << (i % 16 == 0 ? 11 : i % 5);
 }
 
@@ -100,7 +104,8 @@ static unsigned long resident_kib(void)
 int main(int count, char **arguments)
 {
     static char output[256]; /* stdout takes no block */
-    size_t most_bytes = count == 2 ? strtoul(arguments[1], NULL, 10) << 20 : 0;
+    size_t most_bytes = count >= 2 ? strtoul(arguments[1], NULL, 10) << 20 : 0;
+    block_bytes = count >= 3 ? strtoul(arguments[2], NULL, 10) : 0;
     (void)setvbuf(stdout, output, _IOFBF, sizeof output);
     unsigned char *reserve = malloc(65536); /* for stdio */
     if (most_bytes == 0 || reserve == NULL)
@@ -109,7 +114,7 @@ int main(int count, char **arguments)
     free(reserve);
     unsigned long resident = resident_kib();
     check();
-    if (!done)
+    if (!done && block_bytes == 0)
         free_half_and_take_again();
     printf("%s %zu %lu\n", done ? "done" : "refused", had_bytes >> 10, resident);
     return 0;
