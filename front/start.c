@@ -66,7 +66,7 @@ static void huge_reserve(void)
     (void)hak_arena_commit(asked);
     size_t got = hak_huge_count(HAK_BACKED_HUGETLB) + hak_huge_count(HAK_BACKED_GIGANTIC);
     if (hak_options.huge != HAK_HUGE_HUGETLB) {
-        got += hak_huge_count(HAK_BACKED_THP);
+        got += hak_min(hak_huge_count(HAK_BACKED_THP), hak_huge_populate_max());
     }
     if (got < asked) {
         hak_options_say_short("HAKMEM_HUGE_RESERVE", asked, got);

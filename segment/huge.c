@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#include "segment/os.h"
 #include "segment/segment.h"
 
 /* After the pool had nothing it is not asked again for so long. */
@@ -260,8 +259,9 @@ static bool back_ordinary(size_t from, size_t to)
     if (hak_os_huge_advise(segment_start(from), bytes)) {
         backing_set(from, to, HAK_BACKED_THP);
     }
-    if (from < config.reserve_segments) {
-        (void)hak_os_populate(segment_start(from), bytes); /* ordinary memory: later is no error */
+    to = hak_min(to, hak_min(config.reserve_segments, hak_huge_populate_max()));
+    if (from < to) { /* ordinary memory: later is no error */
+        (void)hak_os_populate(segment_start(from), (to - from) * HAK_SEGMENT_BYTES);
     }
     return true;
 }

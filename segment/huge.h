@@ -17,6 +17,7 @@
 #define HAK_HUGE_H
 
 #include "segment/arena.h"
+#include "segment/os.h"
 
 enum hak_huge_mode {
     HAK_HUGE_OFF,
@@ -52,6 +53,13 @@ void hak_huge_init(const struct hak_huge_config *config);
  * same: for the reservation, and for what is mapped anew in it.
  */
 void hak_huge_forbid(size_t from, size_t to);
+
+/* Segments of a reserve that are populated with ordinary pages, or THP, at most: half of the physical
+ * memory. More would not be refused; the kernel would end some process. */
+static inline size_t hak_huge_populate_max(void)
+{
+    return hak_os_physical_bytes() / 2 / HAK_SEGMENT_BYTES;
+}
 
 /* What a segment that is committed next should be backed by; the same for all of them from it up to
  * `*border`, which it does not reach. */

@@ -400,6 +400,8 @@ bool hak_os_populate(void *start, size_t bytes)
         hak_fake_mistake(HAK_FAKE_POPULATE, "not of ordinary memory");
         return false;
     }
+    for (volatile char *at = start; !fails && at < (char *)start + bytes; at += hak_os_page_bytes())
+        *at = *at;
     return !fails;
 }
 

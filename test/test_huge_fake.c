@@ -80,6 +80,24 @@ static void reserve_too_much(void *unused)
     SUPPORT_REQUIRE(hak_fake_huge_mapped() == 2); /* and two for copies */
 }
 
+static bool is_resident(const char *start)
+{
+    unsigned char there = 0;
+    SUPPORT_REQUIRE(mincore((void *)(uintptr_t)start, 4096, &there) == 0);
+    return (there & 1) != 0;
+}
+
+/* Ordinary pages for half of the memory: more, and the kernel ends somebody. */
+static void reserve_more_than_memory(void *unused)
+{
+    (void)unused;
+    hak_fake_set_machine(64 * MIB, SIZE_MAX);
+    begin((struct setting){"thp", "safe", "8", "20", 0});
+    workload_malloc(&work, 0, 100);
+    huge_check();
+    SUPPORT_REQUIRE(is_resident(segment_start(15)) && !is_resident(segment_start(16)));
+}
+
 static void require_too_much(void *unused)
 {
     setenv("HAKMEM_HUGE_REQUIRE", "1", 1);
@@ -92,7 +110,9 @@ static void huge_fake__reserve__is_there_at_start_or_told_of(void **state)
     (void)state;
     scenario_run(reserve_some, NULL);
     scenario_run(reserve_late, NULL);
-    struct support_end end = support_run_child(reserve_too_much, NULL);
+    struct support_end end = support_run_child(reserve_more_than_memory, NULL);
+    assert_said(&end, 0, "hakmem: HAKMEM_HUGE_RESERVE=20: only 16 could be had");
+    end = support_run_child(reserve_too_much, NULL);
     assert_said(&end, 0, text);
     assert_null(strstr(end.text, "no more huge pages"));
     end = support_run_child(require_too_much, NULL);
