@@ -203,7 +203,8 @@ static void signal_handle(int number)
 {
     int saved = errno;
     char scrap[512];
-    memset(support_hide(scrap), number, sizeof scrap);
+    memset(scrap, number, sizeof scrap);
+    (void)support_hide(scrap);
     errno = EINTR;
     atomic_fetch_add_explicit(&signals_seen, 1, memory_order_relaxed); /* only a count */
     errno = saved;
