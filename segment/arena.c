@@ -4,6 +4,7 @@
 #include "segment/arena.h"
 
 #include "segment/huge.h"
+#include "segment/maps.h"
 #include "segment/meta.h"
 #include "segment/os.h"
 #include "segment/page.h"
@@ -222,6 +223,9 @@ void hak_arena_fork_child(void)
 {
     hak_arena_turn_end();
     hak_huge_fork_child();
+    for (size_t i = 0; i < hak_arena_end(); i++) { /* who cleared a bit looks again no more */
+        hak_map_clear((unsigned)hak_word_pool(hak_segment_word(i)), i);
+    }
 }
 
 size_t hak_arena_committed(void)

@@ -108,14 +108,13 @@ static void backing_set(size_t from, size_t to, enum hak_backing backing)
 size_t hak_huge_count(enum hak_backing backing)
 {
     /* relaxed: a figure. */
-    size_t segments = atomic_load_explicit(&counts[backing], memory_order_relaxed);
-    return backing == HAK_BACKED_SMALL ? hak_arena_committed() + segments : segments;
+    return atomic_load_explicit(&counts[backing], memory_order_relaxed) +
+           (backing == HAK_BACKED_SMALL ? hak_arena_committed() : 0);
 }
 
 size_t hak_huge_pinned_bytes(void)
 {
-    size_t pinned = 0;
-    size_t end = hak_huge_count(HAK_BACKED_HUGETLB) == 0 ? 0 : hak_arena_end();
+    size_t pinned = 0, end = hak_huge_count(HAK_BACKED_HUGETLB) == 0 ? 0 : hak_arena_end();
     for (size_t i = 0; i < end; i++) {
         enum hak_pool pool;
         pinned += hak_segment_backing(i) == HAK_BACKED_HUGETLB && hak_segment_taken(i, &pool) == 0;
@@ -142,10 +141,9 @@ bool hak_pages_alike(size_t page_idx, size_t count)
     if (config.mode == HAK_HUGE_OFF) {
         return true;
     }
-    size_t first = page_idx / HAK_SEGMENT_PAGES;
-    size_t last = (page_idx + count - 1) / HAK_SEGMENT_PAGES;
-    enum hak_backing backing = hak_segment_backing(first);
-    for (size_t i = first + 1; i <= last; i++) {
+    size_t i = page_idx / HAK_SEGMENT_PAGES, last = (page_idx + count - 1) / HAK_SEGMENT_PAGES;
+    enum hak_backing backing = hak_segment_backing(i);
+    while (++i <= last) {
         if (hak_segment_backing(i) != backing) {
             return false;
         }
@@ -271,9 +269,7 @@ static enum hak_os_backing near_map(struct pool *pool, size_t at, size_t count)
 {
     size_t bytes = count * HAK_SEGMENT_BYTES;
     enum hak_os_backing backing = HAK_OS_REFUSED;
-    if (nodes == 0) {
-        nodes = hak_os_nodes();
-    }
+    nodes = nodes != 0 ? nodes : hak_os_nodes();
     if (nodes > 1) {
         pool->os.node = hak_os_node();
         backing = hak_os_huge_map(segment_start(at), bytes, &pool->os);
@@ -408,8 +404,7 @@ static bool fork_has_room(void)
 {
     for (unsigned i = 0; i < POOLS; i++) {
         const struct pool *pool = &pools[i];
-        size_t mapped = mapped_bytes(pool);
-        size_t wanted = mapped + owed_bytes(pool);
+        size_t mapped = mapped_bytes(pool), wanted = mapped + owed_bytes(pool);
         if (mapped != 0 && (hak_os_huge_free_bytes(&pool->os) < wanted ||
                             hak_os_huge_allowed_bytes(&pool->os, 1) < wanted)) {
             return false;

@@ -195,7 +195,8 @@ expect latency_of_nothing 1 'no single calls can be timed' run --only nothing --
 expect what_twice 1 'of --only, --trace, --health and a program' run --health --only nothing
 expect huge_and_health 1 'variants of its own' run --health --huge
 expect huge 0 '^geometric mean +[0-9.]+; +[0-9.]+$' \
-    "$runner" --huge --quick --rounds 2 --only fixed_16 --variants glibc,hakmem,hakmem-thp
+    "$runner" --huge --quick --rounds 2 --only fixed_16 --variants glibc,hakmem,hakmem-thp \
+    --variant hakmem="$HAKMEM_LIB" --variant hakmem-thp="$HAKMEM_LIB"
 also '^fixed_16 +[0-9.]+ -; +[0-9.]+ -$'
 also '^hakmem-thp over hakmem on ordinary pages$'
 

@@ -325,6 +325,8 @@ static void corrupt(void *unused)
     SUPPORT_REQUIRE(hak_segment_is_valid());
     atomic_store(&hak_arena.maps[0].bits[HAK_POOL_TINY], 0); /* the room is not to be found */
     SUPPORT_REQUIRE(!hak_segment_is_valid());
+    hak_arena_fork_child(); /* but in a child: who cleared the bit is not there to look again */
+    SUPPORT_REQUIRE(hak_segment_is_valid());
 }
 
 static void segment__words_or_maps_wrong__are_not_valid(void **state)

@@ -357,6 +357,8 @@ static void storms__handler_forks_in_the_middle_of_an_operation__both_go_on(void
         children_wait(WNOHANG, &ended);
     }
     forker.quiet = 1;
+    if (forker.forked) /* by the last signal */
+        child_work(&seed, held, SUPPORT_COUNT(held));
     assert_int_equal(timer_delete(timer), 0);
     signal(SIGUSR1, SIG_IGN);
     children_wait(0, &ended);
