@@ -54,8 +54,8 @@ void hak_huge_init(const struct hak_huge_config *config);
  */
 void hak_huge_forbid(size_t from, size_t to);
 
-/* Segments of a reserve that are populated with ordinary pages, or THP, at most: half of the physical
- * memory. More would not be refused; the kernel would end some process. */
+/* Segments of a reserve that are populated with ordinary pages, or THP, at most: half of the
+ * physical memory. More would not be refused; the kernel would end some process. */
 static inline size_t hak_huge_populate_max(void)
 {
     return hak_os_physical_bytes() / 2 / HAK_SEGMENT_BYTES;
