@@ -36,6 +36,31 @@ static inline uint64_t stress_seed(uint64_t seed)
     return seed + stress_number("HAKMEM_TEST_SEED") * 1000003;
 }
 
+static _Atomic(bool) stress_over;           /* [any, atomic] the threads of a case are to end */
+static _Atomic(uint64_t) stress_operations; /* [any, atomic] of a case so far */
+
+static inline bool is_over(void)
+{
+    /* relaxed: only says when to end; joins order the rest. */
+    return atomic_load_explicit(&stress_over, memory_order_relaxed);
+}
+
+static inline void set_over(bool over)
+{
+    atomic_store_explicit(&stress_over, over, memory_order_relaxed); /* see is_over() */
+}
+
+static inline void count_operations(uint64_t count)
+{
+    atomic_fetch_add_explicit(&stress_operations, count, memory_order_relaxed); /* only a count */
+}
+
+static inline uint64_t operations_take(void)
+{
+    /* relaxed: nobody else runs. */
+    return atomic_exchange_explicit(&stress_operations, 0, memory_order_relaxed);
+}
+
 /* One line a case; ./dev soak adds them up. */
 static inline void stress_say(const char *name, unsigned threads, double seconds,
                               uint64_t operations)

@@ -23,30 +23,6 @@
 /* A first block in the last round is a case of its own: late_exit.cpp, for libc helps there. */
 #define FIRST_MAX (PTHREAD_DESTRUCTOR_ITERATIONS - (SUPPORT_SHADOWED ? 2 : 1))
 
-static _Atomic(bool) stop_now;
-static _Atomic(uint64_t) operations;
-
-static bool is_over(void)
-{
-    /* relaxed: only says when to end; joins order the rest. */
-    return atomic_load_explicit(&stop_now, memory_order_relaxed);
-}
-
-static void set_over(bool over)
-{
-    atomic_store_explicit(&stop_now, over, memory_order_relaxed); /* see is_over() */
-}
-
-static void count_operations(uint64_t count)
-{
-    atomic_fetch_add_explicit(&operations, count, memory_order_relaxed); /* only a count */
-}
-
-static uint64_t operations_take(void)
-{
-    return atomic_exchange_explicit(&operations, 0, memory_order_relaxed); /* nobody else runs */
-}
-
 static void use_some(uint64_t *seed, unsigned count)
 {
     struct stress_block *held[8] = {0};

@@ -30,7 +30,7 @@ _Noreturn void hak_harden_refuse(enum hak_use use, enum hak_fault fault);
 uint64_t hak_harden_random(uint64_t *state);
 
 /* Takes all access to a guard away, and counts it: each splits a mapping, and there may be 65530.
- * False: there are enough. hak_guard_open() undoes; false when the kernel refuses. */
+ * False: there are enough. hak_fence_open() undoes; false when the kernel refuses. */
 bool hak_fence_close(void *start, size_t bytes);
 bool hak_fence_open(void *start, size_t bytes);
 
