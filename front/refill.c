@@ -113,10 +113,7 @@ void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
     if (bin->first == NULL) {
         (void)magazine_grow(heap, bin_idx, true);
-        if (shelf->capacity == 0) {
-            return NULL;
-        }
-        if (!bin_fill(heap, bin_idx, hak_max(shelf->capacity / 2, 1))) {
+        if (shelf->capacity == 0 || !bin_fill(heap, bin_idx, hak_max(shelf->capacity / 2, 1))) {
             return NULL;
         }
     }

@@ -154,14 +154,13 @@ static bool barrier_all(void)
 
 bool hak_heap_hold_idle(struct hak_heap *heap)
 {
-    if (!idle_reserve(heap)) {
-        return false;
-    }
-    if (!barrier_all()) {
+    if (idle_reserve(heap)) {
+        if (barrier_all()) {
+            return idle_confirm(heap);
+        }
         hak_heap_let_go_idle(heap);
-        return false;
     }
-    return idle_confirm(heap);
+    return false;
 }
 
 void hak_heap_help(struct hak_heap *heap)
@@ -265,13 +264,12 @@ static struct hak_heap *heap_attach(void)
 static struct hak_heap *heap_borrow(void)
 {
     struct hak_heap *heap = heap_take_orphan(HAK_HEAP_ORPHAN_HELD);
-    if (heap == NULL) {
-        if ((heap = heap_make(HAK_HEAP_ORPHAN_HELD)) == NULL) {
-            return NULL;
-        }
+    if (heap == NULL && (heap = heap_make(HAK_HEAP_ORPHAN_HELD)) != NULL) {
         orphans_add(1);
     }
-    heap->arena_pages = hak_region_pages();
+    if (heap != NULL) {
+        heap->arena_pages = hak_region_pages();
+    }
     return heap;
 }
 

@@ -55,19 +55,13 @@ static struct hak_page *large_page(const void *block)
     return hak_page_at(hak_region_page_idx(block));
 }
 
-/* `block` is in the arena, but no block starts there: say what it is, as far as can be known. */
-static _Noreturn void large_bad_free(const void *block)
+bool hak_large_holds(const void *address)
 {
-    size_t page_idx = hak_region_page_idx(block);
-    for (size_t at = page_idx + 1; at-- > 0;) {
-        if (hak_region_tag(at) == HAK_TAG_LARGE) {
-            if (page_idx - at < hak_page_at(at)->span_pages) {
-                hak_fatal("hakmem: free of a pointer inside a block");
-            }
-            break;
-        }
+    size_t page_idx = hak_region_page_idx(address), at = page_idx;
+    while (at > 0 && hak_region_tag(at) != HAK_TAG_LARGE) {
+        at--;
     }
-    hak_fatal("hakmem: free of a block that is already free");
+    return hak_region_tag(at) == HAK_TAG_LARGE && page_idx - at < hak_page_at(at)->span_pages;
 }
 
 void hak_large_free(void *block)
@@ -75,7 +69,8 @@ void hak_large_free(void *block)
     size_t page_idx = hak_region_page_idx(block);
     size_t count = hak_page_at(page_idx)->span_pages;
     if ((uintptr_t)block % HAK_PAGE_BYTES != 0 || !hak_region_clear_large(page_idx)) {
-        large_bad_free(block);
+        hak_fatal(hak_large_holds(block) ? "hakmem: free of a pointer inside a block"
+                                         : "hakmem: free of a block that is already free");
     }
     hak_pages_release(page_idx, count, true);
 }

@@ -22,6 +22,9 @@ bool hak_large_fits(size_t bytes, size_t alignment);
 /* Frees a large block. Stops the process if `block` is none: freed already, or inside of one. */
 void hak_large_free(void *block);
 
+/* Whether a large block has this address of the arena, from its first page on. */
+bool hak_large_holds(const void *address);
+
 /* What the user may use. */
 size_t hak_large_bytes(const void *block);
 

@@ -447,8 +447,7 @@ unsigned hak_os_nodes(void)
 
 int hak_os_node(void)
 {
-    unsigned cpu;
-    unsigned node;
+    unsigned cpu, node;
     return getcpu(&cpu, &node) == 0 ? (int)node : -1;
 }
 
