@@ -87,6 +87,7 @@ static bool start_once(void)
         .max_step_bytes = hak_options.arena_mb_max * HAK_MIB,
         .growth_levels = (unsigned)hak_options.arena_growth_levels,
         .limit_bytes = hak_limit_read(),
+        .commits_in_turn = hak_options.harden != 0, /* there are fences */
     };
     static bool arena_there; /* also in the child of a fork from the middle of this */
     if (!arena_there && !(arena_there = hak_arena_init(&config))) {
@@ -95,27 +96,24 @@ static bool start_once(void)
     huge_reserve();
     hak_classes_init(hak_options.tiny_max_class == 5 ? 256 : HAK_SMALL_MAX,
                      hak_options.smallmid_enable != 0);
-    hak_harden_init();
     hak_purge_init(hak_options.purge_decay_ms);
     hak_thread_init();
     hak_os_barrier_prepare();
+    hak_harden_init(); /* last: from here on other threads allocate */
     return true;
 }
 
 bool hak_start(void)
 {
-    for (;;) {
+    for (;; hak_os_yield()) {
         /* acquire: pairs with the release below; everything is set up. */
         uint32_t at = atomic_load_explicit(&progress, memory_order_acquire);
         if (at == STARTED) {
             return true;
         }
-        if (at == STARTING) {
-            hak_os_yield();
-            continue;
-        }
         /* acquire: a failed attempt of another thread is over. */
-        if (atomic_compare_exchange_strong_explicit(&progress, &at, STARTING, memory_order_acquire,
+        if (at == NOT_STARTED &&
+            atomic_compare_exchange_strong_explicit(&progress, &at, STARTING, memory_order_acquire,
                                                     memory_order_relaxed)) {
             bool done = start_once();
             /* release: pairs with the acquire above. */
@@ -144,8 +142,7 @@ static void purge_thread_start(void)
 {
     pthread_attr_t attributes;
     pthread_t thread;
-    sigset_t all;
-    sigset_t before;
+    sigset_t all, before;
     if (hak_options.purge_thread == 0 || pthread_attr_init(&attributes) != 0) {
         return;
     }

@@ -138,7 +138,7 @@ static size_t commit_step_segments(size_t committed)
     return (step + HAK_SEGMENT_BYTES - 1) / HAK_SEGMENT_BYTES;
 }
 
-static _Atomic(bool) turn; /* [any, atomic] somebody maps pages of the pool */
+static _Atomic(bool) turn; /* [any, atomic] somebody commits what must not be committed twice */
 
 bool hak_arena_turn_try(void)
 {
@@ -157,8 +157,7 @@ void hak_arena_turn_end(void)
 /* Segments that are committed at once, when pages of the pool are to be populated for them. */
 #define POOL_STEP_SEGMENTS ((size_t)32)
 
-/* Memory of the pool behind segments from `have` on, to `least` or some more. True: that was done,
- * or somebody else is at it. */
+/* Memory of the pool behind segments from `have` on, to `least` or some more. */
 static bool commit_pooled(size_t have, size_t least, size_t border)
 {
     size_t gib = HAK_GIB / HAK_SEGMENT_BYTES;
@@ -167,26 +166,16 @@ static bool commit_pooled(size_t have, size_t least, size_t border)
         want = hak_max(want, have + commit_step_segments(have));
         want = hak_min(want, hak_min(border, hak_arena.max_segments));
     }
-    if (!tables_ensure(want)) {
-        return false;
-    }
-    if (!hak_arena_turn_try()) {
-        hak_os_yield();
-        return true;
-    }
-    size_t done = want;
-    if (hak_arena_committed() == have) {
-        done = hak_huge_back(have, want, HAK_BACKED_HUGETLB);
-        hak_counter_raise(&hak_arena.committed, done);
-    }
-    hak_arena_turn_end();
-    hak_huge_settle();
+    size_t done = tables_ensure(want) ? hak_huge_back(have, want, HAK_BACKED_HUGETLB) : have;
+    hak_counter_raise(&hak_arena.committed, done);
     return done != have;
 }
 
-/* Memory behind segments `have` to `want`, of one goal; where that is short, to `least`. */
-static bool commit_plain(size_t have, size_t least, size_t want, enum hak_backing goal)
+/* The same of other pages, in a step that grows; where memory is short, to `least` just so. */
+static bool commit_plain(size_t have, size_t least, size_t border, enum hak_backing goal)
 {
+    size_t want = hak_max(least, have + commit_step_segments(have));
+    want = hak_min(want, hak_min(border, hak_arena.max_segments));
     if (!tables_ensure(want) || hak_huge_back(have, want, goal) != want) {
         want = least;
         if (!tables_ensure(want) || hak_huge_back(have, want, goal) != want) {
@@ -205,11 +194,21 @@ static bool commit_ensure(size_t segments)
     while (done && (have = hak_arena_committed()) < segments) {
         size_t border;
         enum hak_backing goal = hak_huge_goal(have, &border);
+        bool pooled = goal == HAK_BACKED_HUGETLB;
+        bool in_turn = pooled || hak_arena.config.commits_in_turn;
         size_t least = hak_min(segments, border);
-        size_t want = hak_max(least, have + commit_step_segments(have));
-        want = hak_min(want, hak_min(border, hak_arena.max_segments));
-        done = goal == HAK_BACKED_HUGETLB ? commit_pooled(have, least, border)
-                                          : commit_plain(have, least, want, goal);
+        if (in_turn && !hak_arena_turn_try()) {
+            hak_os_yield();
+            continue;
+        }
+        if (!in_turn || hak_arena_committed() == have) {
+            done = pooled ? commit_pooled(have, least, border)
+                          : commit_plain(have, least, border, goal);
+        }
+        if (in_turn) {
+            hak_arena_turn_end();
+            hak_huge_settle();
+        }
     }
     return done;
 }

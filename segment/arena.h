@@ -9,7 +9,7 @@
  * Owner     one a process, made by hak_arena_init(), never taken down.
  * Threads   no lock. A segment is handed out by one CAS on `end`; memory is committed before
  *           that, and since committing twice is harmless, threads that race just help each other.
- *           Pages of the pool (huge.h) are the exception: who maps them takes turns.
+ *           Where it is not (pages of the pool, huge.h; hidden ones), threads take turns.
  */
 #ifndef HAK_ARENA_H
 #define HAK_ARENA_H
@@ -27,6 +27,7 @@ struct hak_arena_config {
     size_t max_step_bytes;  /* largest commit step */
     unsigned growth_levels; /* doublings from the first step to the largest, at most */
     size_t limit_bytes;     /* of memory, see purge.h; 0: none */
+    bool commits_in_turn;   /* parts of what is committed are hidden later: see the turn */
 };
 
 struct hak_segment;
@@ -68,9 +69,11 @@ size_t hak_arena_committed(void);
 bool hak_arena_commit(size_t segments);
 
 /*
- * Mapping huge pages over a place twice would take away what somebody wrote there, so one thread at
- * a time does it, in this one mode. A turn that cannot be had at once is somebody else's, or this
- * thread's own if a signal came while it had it. A child takes it from who is not there any more.
+ * Mapping huge pages over a place twice would take away what somebody wrote there, and a commit
+ * opens what somebody hid there (hak_os_hide) after another thread had committed it. So one thread
+ * at a time does it, in these two modes, and looks whether it was done meanwhile. A turn that
+ * cannot be had at once is somebody else's, or this thread's own if a signal came while it had it.
+ * A child takes it from who is not there any more.
  */
 bool hak_arena_turn_try(void);
 void hak_arena_turn_end(void);

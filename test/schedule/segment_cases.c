@@ -5,7 +5,9 @@
 
 #include <sys/mman.h>
 
+#include "readable.h"
 #include "schedule/cases.h"
+#include "segment/os.h"
 #include "segment/purge.h"
 
 #define SEGMENTS 4
@@ -89,16 +91,22 @@ static void check_rest_is_found(void)
     rest_is_found();
 }
 
-static void arena_begin(void)
+static void arena_begin_as(bool commits_in_turn)
 {
     const struct hak_arena_config config = {
         .reserve_bytes = SEGMENTS * HAK_SEGMENT_BYTES,
         .step_bytes = 2 * HAK_MIB,
         .max_step_bytes = 2 * HAK_MIB,
+        .commits_in_turn = commits_in_turn,
     };
     hak_fake_wake(4096);
     hak_fake_at_yield(schedule_wait);
     SUPPORT_REQUIRE(hak_arena_init(&config));
+}
+
+static void arena_begin(void)
+{
+    arena_begin_as(false);
 }
 
 /* ---- the arena ------------------------------------------------------------------------------ */
@@ -118,7 +126,7 @@ static void prepare_nothing(void)
 static size_t arena_taken; /* segments */
 static bool is_handed_out[SEGMENTS];
 
-static void arena_take(size_t count, size_t align)
+static size_t arena_take(size_t count, size_t align)
 {
     size_t skipped;
     size_t first = hak_arena_take(count, align, &skipped);
@@ -128,16 +136,17 @@ static void arena_take(size_t count, size_t align)
         arena_taken++;
         hak_arena.base[i * HAK_SEGMENT_BYTES] = 1; /* there is memory */
     }
+    return first;
 }
 
 static void arena_take_one(void)
 {
-    arena_take(1, 1);
+    (void)arena_take(1, 1);
 }
 
 static void arena_take_two(void)
 {
-    arena_take(2, 1);
+    (void)arena_take(2, 1);
 }
 
 static void check_arena(void)
@@ -162,6 +171,31 @@ static void check_commit(void)
     SUPPORT_REQUIRE(hak_arena_committed() >= 3 && hak_fake_mistakes() == 0);
     for (size_t i = 0; i < hak_arena_committed(); i++)
         hak_arena.base[i * HAK_SEGMENT_BYTES] = 1;
+}
+
+static void setup_nothing_in_turn(void)
+{
+    arena_begin_as(true);
+    case_save(SEGMENTS);
+}
+
+static char *fence_of(size_t segment)
+{
+    return hak_arena.base + segment * HAK_SEGMENT_BYTES + hak_os_page_bytes();
+}
+
+static void arena_take_and_hide(void)
+{
+    size_t segment = arena_take(1, 1);
+    SUPPORT_REQUIRE(hak_os_hide(fence_of(segment), hak_os_page_bytes()));
+}
+
+/* What was hidden is hidden still. */
+static void check_fences(void)
+{
+    check_arena();
+    for (size_t i = 0; i < arena_taken; i++)
+        SUPPORT_REQUIRE(!readable_is(fence_of(i)));
 }
 
 static char *records[2];
@@ -396,6 +430,12 @@ const struct schedule_case schedule_segment_cases[] = {
      .threads = {commit_one, commit_three},
      .check = check_commit,
      BOUNDS(SCHEDULE_ALL, SCHEDULE_ALL)},
+    {.name = "arena__grown_in_turn_by_two__nothing_hidden_is_opened",
+     .setup = setup_nothing_in_turn,
+     .prepare = prepare_nothing,
+     .threads = {arena_take_and_hide, arena_take_and_hide},
+     .check = check_fences,
+     BOUNDS(2, 4)},
     {.name = "meta__records_taken_by_two__they_are_apart",
      .setup = setup_nothing,
      .threads = {record_new, record_new},

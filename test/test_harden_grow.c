@@ -1,0 +1,115 @@
+/*
+ * A hardened process whose arena grows in two threads at once: the one that comes late must not
+ * open fences that stand there by then. And nobody finds the process hardened before it is set up.
+ *
+ * The program's own mprotect() and pthread_key_create() are called in place of libc's.
+ *
+ * ctest: labels=quick timeout=60
+ */
+#include "front/harden/harden.h"
+#include "segment/arena.h"
+
+#include "readable.h"
+
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#define BYTES ((size_t)3 << 20)
+#define WAIT_MS 300
+
+enum step { IDLE, ARMED, HALTED, DONE };
+static _Atomic(int) step;
+static char *late, *early;
+
+static int step_now(void)
+{
+    /* acquire: what the other thread wrote before its step. */
+    return atomic_load_explicit(&step, memory_order_acquire);
+}
+
+static void step_go(int to)
+{
+    /* release: see above. */
+    atomic_store_explicit(&step, to, memory_order_release);
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+}
+
+/* The first that makes memory of the arena accessible halts before it does, until the other thread
+ * has a block there, or has waited for this one for a while. */
+int mprotect(void *start, size_t bytes, int access)
+{
+    size_t offset = (size_t)((char *)start - hak_arena.base);
+    if (step_now() == ARMED && access != PROT_NONE &&
+        offset < hak_arena.max_segments * HAK_SEGMENT_BYTES) {
+        step_go(HALTED);
+        for (unsigned ms = 0; step_now() != DONE && ms < WAIT_MS; ms++)
+            nap();
+    }
+    return (int)syscall(SYS_mprotect, start, bytes, access);
+}
+
+static bool was_hardened_early;
+
+int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+    int (*next)(pthread_key_t *, void (*)(void *));
+    *(void **)&next = dlsym(RTLD_NEXT, "pthread_key_create");
+    /* relaxed: whoever reads it may go on at once. */
+    was_hardened_early |= atomic_load_explicit(&hak_hardened, memory_order_relaxed);
+    return next(key, destructor);
+}
+
+static void *take_early(void *unused)
+{
+    while (step_now() != HALTED)
+        nap();
+    early = support_hide(hak_malloc(BYTES));
+    step_go(DONE);
+    return unused;
+}
+
+static void harden__two_threads_grow_the_arena__no_fence_opens(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    assert_true(hak_harden_is_on());
+    assert_int_equal(hak_arena_committed(), 0);
+    SUPPORT_REQUIRE(pthread_create(&thread, NULL, take_early, NULL) == 0);
+    step_go(ARMED);
+    late = support_hide(hak_malloc(BYTES));
+    pthread_join(thread, NULL);
+    assert_true(late != NULL && early != NULL);
+    assert_true(readable_is(late + BYTES - 1) && readable_is(early + BYTES - 1));
+    assert_false(readable_is(late + BYTES));
+    assert_false(readable_is(early + BYTES));
+    hak_free(late);
+    hak_free(early);
+}
+
+static void harden__start__is_told_when_all_is_set_up(void **state)
+{
+    (void)state;
+    assert_true(hak_harden_is_on());
+    assert_false(was_hardened_early);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(harden__two_threads_grow_the_arena__no_fence_opens),
+        cmocka_unit_test(harden__start__is_told_when_all_is_set_up),
+    };
+    (void)argc;
+    if (getenv("HAKMEM_HARDEN") == NULL) { /* the library has read its options already */
+        setenv("HAKMEM_HARDEN", "1", 1);
+        execv("/proc/self/exe", argv);
+        return 99;
+    }
+    return cmocka_run_group_tests_name("harden_grow", tests, NULL, NULL);
+}
