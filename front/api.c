@@ -42,12 +42,11 @@ static enum block_kind block_look(const void *block, size_t *usable_bytes)
 
 size_t hak_malloc_usable_size(const void *block)
 {
-    size_t usable_bytes = 0;
+    size_t usable_bytes;
     if (hak_harden_is_on()) {
-        usable_bytes = hak_harden_usable_bytes(block, HAK_USE_SIZE);
-    } else if (block != NULL) {
-        (void)block_look(block, &usable_bytes);
+        return hak_harden_usable_bytes(block, HAK_USE_SIZE);
     }
+    (void)block_look(block, &usable_bytes); /* NULL is foreign */
     return usable_bytes;
 }
 
@@ -99,8 +98,8 @@ void *hak_realloc(void *block, size_t size)
             return block;
         }
         void *new = hak_large_move(block, size);
-        if (new == NULL && hak_large_fits(size, 1) && hak_malloc_trim(0) != 0) {
-            new = hak_large_move(block, size); /* once more, with what was spare */
+        if (new == NULL && hak_large_fits(size, 1) && hak_malloc_trim(0) != 0) { /* once more */
+            new = hak_large_resize(block, size) ? block : hak_large_move(block, size);
         }
         if (new == NULL) {
             errno = ENOMEM;

@@ -107,6 +107,7 @@ static void read_cgroup(void *unused)
         {512 * HAK_MIB, 480 * HAK_MIB},
         {64 * HAK_MIB, 56 * HAK_MIB},
         {12 * HAK_MIB, 6 * HAK_MIB},
+        {0, 1}, /* nothing at all; 0 would be no limit */
     };
     (void)unused;
     SUPPORT_REQUIRE(hak_limit_read() == 0); /* not set */
@@ -236,6 +237,36 @@ static void grow_until_out(void *unused)
     hak_free(other);
     hak_free(block);
     check();
+}
+
+static void *free_200(void *unused)
+{
+    for (size_t i = 0; i < 200; i++)
+        hak_free(blocks[i]);
+    return unused;
+}
+
+/* What another thread freed is given back for a block that can only grow where it is. */
+static void grow_beside_freed_blocks(void *unused)
+{
+    (void)unused;
+    begin("16M");
+    char *block = hak_malloc(9 * HAK_MIB);
+    SUPPORT_REQUIRE(block != NULL);
+    for (size_t i = 0; i < 200; i++)
+        SUPPORT_REQUIRE((blocks[i] = hak_malloc(30000)) != NULL);
+    pthread_t thread;
+    SUPPORT_REQUIRE(pthread_create(&thread, NULL, free_200, NULL) == 0);
+    SUPPORT_REQUIRE(pthread_join(thread, NULL) == 0);
+    SUPPORT_REQUIRE(hak_taken_bytes() > 14 * HAK_MIB); /* until this thread looks */
+    SUPPORT_REQUIRE(hak_realloc(block, 13 * HAK_MIB) == block);
+    check();
+}
+
+static void limit__block_grows_beside_freed_blocks__they_are_given_back(void **state)
+{
+    (void)state;
+    scenario_run(grow_beside_freed_blocks, NULL);
 }
 
 static void limit__block_grows__is_refused_and_stays_whole(void **state)
@@ -377,6 +408,7 @@ int main(void)
         cmocka_unit_test(limit__blocks_of_any_size__fill_it_and_no_more),
         cmocka_unit_test(limit__reached__refuses_and_serves_again_after_a_free),
         cmocka_unit_test(limit__block_grows__is_refused_and_stays_whole),
+        cmocka_unit_test(limit__block_grows_beside_freed_blocks__they_are_given_back),
         cmocka_unit_test(limit__nothing_can_be_given_back__refuses),
         cmocka_unit_test(limit__threads_at_the_limit__nothing_is_lost),
         cmocka_unit_test(limit__pages_claimed__counts_to_the_page),

@@ -50,7 +50,7 @@ static size_t cgroup_bytes(void)
         return 0; /* version 1 says "no limit" by a number */
     }
     size_t rest = hak_max(allowed / REST_SHARE, REST_MIN_BYTES);
-    return allowed - hak_min(rest, allowed / 2);
+    return hak_max(allowed - hak_min(rest, allowed / 2), 1); /* 0 would be none */
 }
 
 size_t hak_limit_read(void)
