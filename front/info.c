@@ -2,12 +2,13 @@
  * info: totals of the process, in glibc's forms.
  *
  * They are read while other threads run: each number is true of some moment, not all of one.
- * Blocks in magazines count as used until they are flushed.
+ * Blocks in magazines count as used until they are flushed, those at rest (hardened) apart.
  */
 #include <errno.h>
 #include <limits.h>
 
 #include "front/harden/guard.h"
+#include "front/harden/harden.h"
 #include "front/heap.h"
 #include "hakmem.h"
 #include "segment/huge.h"
@@ -18,11 +19,10 @@ struct totals {
     size_t slot_bytes;  /* slots of them that are not free */
     size_t free_slots;  /* slots of them that are free ... */
     size_t free_bytes;  /* ... and their bytes */
+    size_t rest_bytes;  /* freed slots and blocks that are not free yet, and their addresses */
     size_t large_count; /* large blocks ... */
     size_t large_bytes; /* ... and their bytes */
     size_t dirty_bytes; /* free pages that still have memory */
-    size_t segments;    /* 2 MiB segments ever used */
-    size_t meta_bytes;  /* the allocator's own records */
 };
 
 /* Of a page's descriptor only what is atomic is read: the page may change meanwhile. */
@@ -30,22 +30,26 @@ static void totals_add_page(struct totals *totals, size_t page_idx)
 {
     uintptr_t tag = hak_region_tag(page_idx);
     const struct hak_page *page = hak_page_at(page_idx);
-    if (tag == HAK_TAG_LARGE) {
-        totals->large_count++;
-        return;
-    }
-    if (tag < HAK_TAG_BINS) {
-        return;
-    }
-    totals->page_bytes += HAK_PAGE_BYTES;
     /* relaxed: a figure. */
-    if (atomic_load_explicit(&page->back, memory_order_relaxed) == 0) {
-        const struct hak_geometry *geometry =
-            &hak_classes[tag % HAK_HEAP_ALIGN / sizeof(struct hak_bin)].geometry;
+    if (tag == HAK_TAG_NONE ||
+        (tag >= HAK_TAG_BINS && atomic_load_explicit(&page->back, memory_order_relaxed) != 0)) {
+        return;
+    }
+    size_t rest_bytes = hak_harden_resting_bytes(page_idx);
+    totals->rest_bytes += rest_bytes;
+    if (tag == HAK_TAG_LARGE) {
+        totals->large_count += rest_bytes == 0;
+        return;
+    }
+    const struct hak_geometry *geometry =
+        &hak_classes[tag % HAK_HEAP_ALIGN / sizeof(struct hak_bin)].geometry;
+    if (rest_bytes < geometry->span_pages * HAK_PAGE_BYTES) { /* else there is no memory */
         size_t free_slots = hak_min(hak_page_free_count(page), geometry->slots);
+        size_t used_bytes = (geometry->slots - free_slots) * geometry->slot_bytes;
+        totals->page_bytes += geometry->span_pages * HAK_PAGE_BYTES;
         totals->free_slots += free_slots;
         totals->free_bytes += free_slots * geometry->slot_bytes;
-        totals->slot_bytes += (geometry->slots - free_slots) * geometry->slot_bytes;
+        totals->slot_bytes += used_bytes - hak_min(rest_bytes, used_bytes);
     }
 }
 
@@ -59,23 +63,22 @@ static struct totals totals_read(void)
     size_t taken_bytes = hak_taken_bytes();
     totals.large_bytes = taken_bytes - hak_min(totals.page_bytes, taken_bytes);
     totals.dirty_bytes = hak_dirty_bytes();
-    totals.segments = hak_arena_end();
-    totals.meta_bytes = hak_meta_used_bytes();
     return totals;
 }
 
 struct mallinfo2 hak_mallinfo2(void)
 {
     struct totals totals = totals_read();
-    struct mallinfo2 info = {0};
-    info.arena = totals.page_bytes + totals.dirty_bytes;
-    info.ordblks = totals.free_slots;
-    info.hblks = totals.large_count;
-    info.hblkhd = totals.large_bytes;
-    info.uordblks = totals.slot_bytes + totals.large_bytes;
-    info.fordblks = totals.free_bytes + totals.dirty_bytes;
-    info.keepcost = totals.dirty_bytes;
-    return info;
+    return (struct mallinfo2){
+        .arena = totals.page_bytes + totals.dirty_bytes,
+        .ordblks = totals.free_slots,
+        .fsmblks = totals.rest_bytes,
+        .hblks = totals.large_count,
+        .hblkhd = totals.large_bytes,
+        .uordblks = totals.slot_bytes + totals.large_bytes,
+        .fordblks = totals.free_bytes + totals.dirty_bytes,
+        .keepcost = totals.dirty_bytes,
+    };
 }
 
 static int clamp_int(size_t value)
@@ -86,15 +89,16 @@ static int clamp_int(size_t value)
 struct mallinfo hak_mallinfo(void)
 {
     struct mallinfo2 wide = hak_mallinfo2();
-    struct mallinfo info = {0};
-    info.arena = clamp_int(wide.arena);
-    info.ordblks = clamp_int(wide.ordblks);
-    info.hblks = clamp_int(wide.hblks);
-    info.hblkhd = clamp_int(wide.hblkhd);
-    info.uordblks = clamp_int(wide.uordblks);
-    info.fordblks = clamp_int(wide.fordblks);
-    info.keepcost = clamp_int(wide.keepcost);
-    return info;
+    return (struct mallinfo){
+        .arena = clamp_int(wide.arena),
+        .ordblks = clamp_int(wide.ordblks),
+        .fsmblks = clamp_int(wide.fsmblks),
+        .hblks = clamp_int(wide.hblks),
+        .hblkhd = clamp_int(wide.hblkhd),
+        .uordblks = clamp_int(wide.uordblks),
+        .fordblks = clamp_int(wide.fordblks),
+        .keepcost = clamp_int(wide.keepcost),
+    };
 }
 
 static size_t backed_bytes(enum hak_backing backing)
@@ -128,11 +132,12 @@ void hak_malloc_stats(void)
     char text[512];
     int bytes = snprintf(text, sizeof text,
                          "hakmem: in use %zu B in slots, %zu B in %zu large blocks\n"
-                         "hakmem: free %zu B in pages, %zu B in pages not given back yet\n"
+                         "hakmem: free %zu B in pages, %zu B in pages not given back yet, "
+                         "%zu B at rest\n"
                          "hakmem: %zu segments of 2 MiB, %zu B of records, %llu foreign frees\n",
                          totals.slot_bytes, totals.large_bytes, totals.large_count,
-                         totals.free_bytes, totals.dirty_bytes, totals.segments, totals.meta_bytes,
-                         (unsigned long long)hak_guard_count());
+                         totals.free_bytes, totals.dirty_bytes, totals.rest_bytes, hak_arena_end(),
+                         hak_meta_used_bytes(), (unsigned long long)hak_guard_count());
     if (bytes > 0) {
         hak_os_write_error(text, hak_min((size_t)bytes, sizeof text - 1));
     }
@@ -158,11 +163,12 @@ int hak_malloc_info(int options, FILE *stream)
                 "<aspace type=\"2m\" size=\"%zu\"/>\n"
                 "<aspace type=\"thp\" size=\"%zu\"/>\n"
                 "<aspace type=\"ordinary\" size=\"%zu\"/>\n"
+                "<aspace type=\"resting\" size=\"%zu\"/>\n"
                 "</malloc>\n",
                 totals.free_slots, totals.free_bytes, totals.large_count, totals.large_bytes,
                 totals.page_bytes + totals.large_bytes + totals.dirty_bytes,
                 totals.dirty_bytes / HAK_PAGE_BYTES, totals.dirty_bytes,
                 backed_bytes(HAK_BACKED_GIGANTIC), backed_bytes(HAK_BACKED_HUGETLB),
-                backed_bytes(HAK_BACKED_THP), backed_bytes(HAK_BACKED_SMALL));
+                backed_bytes(HAK_BACKED_THP), backed_bytes(HAK_BACKED_SMALL), totals.rest_bytes);
     return written < 0 ? -1 : 0;
 }

@@ -96,15 +96,20 @@ void hak_purge_bound(size_t fresh)
     }
 }
 
-static bool limit_holds(void)
+bool hak_purge_limit_allows(size_t bytes)
 {
     size_t limit = hak_arena.config.limit_bytes;
-    return limit == 0 || hak_memory_bytes() + hak_meta_used_bytes() <= limit;
+    return limit == 0 || hak_memory_bytes() + hak_meta_used_bytes() + bytes <= limit;
+}
+
+bool hak_purge_to_limit(void)
+{
+    return hak_purge_limit_allows(0) || (hak_purge_all() != 0 && hak_purge_limit_allows(0));
 }
 
 bool hak_purge_keeps_limit(size_t page_idx, size_t count)
 {
-    if (limit_holds() || (hak_purge_all() != 0 && limit_holds())) {
+    if (hak_purge_to_limit()) {
         return true;
     }
     hak_pages_release(page_idx, count, false);

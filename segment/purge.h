@@ -38,4 +38,9 @@ size_t hak_purge_all(void);
  */
 bool hak_purge_keeps_limit(size_t page_idx, size_t count);
 
+/* The same for who has counted pages again that it held already; and whether so much more, beside
+ * what may have memory now, would be within the limit. */
+bool hak_purge_to_limit(void);
+bool hak_purge_limit_allows(size_t bytes);
+
 #endif

@@ -349,6 +349,11 @@ static uint64_t slot_counts_now(void)
     return atomic_load_explicit(&slot_counts, memory_order_relaxed);
 }
 
+void hak_pages_uncount(size_t count)
+{
+    slots_count(0 - count, 0);
+}
+
 size_t hak_taken_bytes(void)
 {
     return (uint32_t)slot_counts_now() * HAK_PAGE_BYTES;

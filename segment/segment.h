@@ -71,7 +71,12 @@ void hak_pages_release(size_t page_idx, size_t count, bool dirty);
 /* How many of these pages, which the caller holds, may hold other bytes than zero. */
 size_t hak_pages_dirty(size_t page_idx, size_t count);
 
-/* Bytes of taken slots. */
+/* So many pages that the caller holds have no memory and cannot be touched: only for their
+ * addresses are they held, and they do not count. Wrap-around counts again, before they can be
+ * touched. */
+void hak_pages_uncount(size_t count);
+
+/* Bytes of taken slots, but for those. */
 size_t hak_taken_bytes(void);
 
 /* Bytes of free slots whose memory was not given back; approximate while threads run. */

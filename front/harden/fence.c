@@ -8,6 +8,9 @@
  * read, behind it is stopped at once, and what is written in front of it is seen at the free. A
  * freed block is all fence until it has rested: HAK_REST_TAKES large allocations, or until too much
  * address space is at rest. Free pages of the arena are zero, so a new block is.
+ *
+ * A block that had to move to grow has a quarter more behind it, closed until it grows there.
+ * Pages of a run that are closed and have no memory do not count as taken.
  */
 #include "front/harden/inside.h"
 #include "segment/large.h"
@@ -28,6 +31,7 @@ struct fence {
     uint64_t freed_at;     /* [lock] takes when it was freed */
     struct fence *next;    /* [lock] freed after it */
     struct hak_page *page; /* [lock] the first one */
+    uint32_t idle_pages;   /* [lock] last ones of the run that do not count as taken */
     uint8_t fences;        /* [lock] ranges of the run that cannot be touched */
     bool freed;            /* [lock] */
 };
@@ -94,6 +98,25 @@ static uint64_t canary_of(const struct fence *fence)
     return hak_canary_of(run_start(fence));
 }
 
+static char *run_end(const struct fence *fence)
+{
+    return run_start(fence) + run_bytes(fence);
+}
+
+/* Pages of the run behind that with the block's end. */
+static size_t pages_behind(const struct fence *fence)
+{
+    return (size_t)(run_end(fence) - block_end(fence)) / HAK_PAGE_BYTES;
+}
+
+/* From now on so many of the last pages have no memory, if nobody can touch them. */
+static void run_idle(struct fence *fence, size_t pages)
+{
+    pages = fence->fences != 0 ? pages : 0;
+    hak_pages_uncount(pages - fence->idle_pages);
+    fence->idle_pages = (uint32_t)pages;
+}
+
 /* ---- rest ---- */
 
 /* The oldest freed block leaves. False: there is none, or the kernel refuses. */
@@ -104,11 +127,15 @@ static bool oldest_release(void)
         (fence->fences != 0 && !hak_os_commit(run_start(fence), run_bytes(fence)))) {
         return false;
     }
+    size_t page_idx = hak_page_idx(fence->page), count = fence->page->span_pages;
+    bool dirty = fence->idle_pages != count;
     (void)fences_add((size_t)0 - fence->fences);
+    run_idle(fence, 0);
     yard.oldest = fence->next;
     yard.resting_bytes -= run_bytes(fence);
     fence->page->notes = NULL;
-    hak_large_free(run_start(fence));
+    (void)hak_region_clear_large(page_idx);
+    hak_pages_release(page_idx, count, dirty);
     hak_meta_give(&yard.meta, fence, sizeof *fence);
     return true;
 }
@@ -124,29 +151,31 @@ static void yard_tidy(void)
     }
 }
 
-bool hak_fence_release_all(void)
+void hak_fence_release_all(void)
 {
-    bool any = false;
     hak_lock_take(&yard.lock);
     while (oldest_release()) {
-        any = true;
     }
     hak_lock_drop(&yard.lock);
-    return any;
 }
 
 /* ---- a block ---- */
 
-static char *run_alloc(size_t bytes, size_t alignment)
+/* With room behind if that can be had. */
+static char *run_alloc(size_t bytes, size_t room, size_t alignment)
 {
-    char *start = hak_large_alloc(bytes, alignment);
-    if (start == NULL && hak_fence_release_all()) {
+    char *start = room == 0 ? NULL : hak_large_alloc(bytes + room, alignment);
+    if (start == NULL) {
+        start = hak_large_alloc(bytes, alignment);
+    }
+    for (int pass = 0; start == NULL && pass < 2 && hak_large_fits(bytes, alignment); pass++) {
+        (void)hak_harden_let_go(pass == 0 ? 0 : bytes);
         start = hak_large_alloc(bytes, alignment);
     }
     return start;
 }
 
-void *hak_fence_take(size_t size, size_t alignment)
+void *hak_fence_take(size_t size, size_t alignment, size_t room)
 {
     size_t os_page = hak_os_page_bytes();
     size_t bytes = hak_max(size, 1);
@@ -155,7 +184,7 @@ void *hak_fence_take(size_t size, size_t alignment)
     }
     size_t lead_bytes = hak_max(alignment, os_page);
     lead_bytes = lead_bytes <= LEAD_BYTES_MAX ? lead_bytes : 0;
-    char *start = run_alloc(lead_bytes + hak_align_up(bytes, os_page) + os_page,
+    char *start = run_alloc(lead_bytes + hak_align_up(bytes, os_page) + os_page, room,
                             hak_max(alignment, HAK_PAGE_BYTES));
     if (start == NULL) {
         return NULL;
@@ -174,8 +203,12 @@ void *hak_fence_take(size_t size, size_t alignment)
     fence->front_bytes =
         (uint32_t)(lead_bytes + hak_align_down(spare_bytes, hak_max(alignment, HAK_GRAIN)));
     char *end = block_end(fence);
-    fence->fences = hak_fence_close(end, (size_t)(start + run_bytes(fence) - end));
+    fence->fences = hak_fence_close(end, (size_t)(run_end(fence) - end));
     fence->fences += lead_bytes != 0 && hak_fence_close(start, lead_bytes);
+    size_t behind = pages_behind(fence);
+    if (hak_pages_dirty(hak_region_page_idx(run_end(fence)) - behind, behind) == 0) {
+        run_idle(fence, behind);
+    }
     hak_canary_fill(start + lead_bytes, block_start(fence), canary_of(fence));
     hak_canary_fill(block_start(fence) + size, end, canary_of(fence));
     fence->page->notes = fence;
@@ -188,17 +221,7 @@ void *hak_fence_take(size_t size, size_t alignment)
 /* What an address is that no block starts at: inside of one, or of a freed one, or nothing. */
 static _Noreturn void fence_refuse(const char *address, enum hak_use use)
 {
-    size_t page_idx = hak_region_page_idx(address);
-    for (size_t at = page_idx + 1; at-- > 0;) {
-        const struct hak_page *page = hak_page_at(at);
-        if (hak_region_tag(at) == HAK_TAG_LARGE) {
-            if (page->notes != NULL && page_idx - at < page->span_pages) {
-                hak_harden_refuse(use, HAK_FAULT_INSIDE);
-            }
-            break;
-        }
-    }
-    hak_harden_refuse(use, HAK_FAULT_NO_BLOCK);
+    hak_harden_refuse(use, hak_large_holds(address) ? HAK_FAULT_INSIDE : HAK_FAULT_NO_BLOCK);
 }
 
 /* The live block at an address. The lock is held. */
@@ -235,7 +258,8 @@ void hak_fence_give(char *block)
     fence_verify(fence);
     char *start = run_start(fence);
     char *from = start + fence->lead_bytes;
-    if (!hak_os_purge(from, run_bytes(fence) - fence->lead_bytes)) {
+    bool purged = hak_os_purge(from, (size_t)(run_end(fence) - from));
+    if (!purged) {
         memset(from, 0, (size_t)(block_end(fence) - from));
     }
     if (fence->fences != 0) {
@@ -243,6 +267,7 @@ void hak_fence_give(char *block)
     } else {
         fence->fences = hak_fence_close(start, run_bytes(fence));
     }
+    run_idle(fence, purged ? fence->page->span_pages : 0);
     fence->freed = true;
     fence->freed_at = yard.takes;
     fence->next = NULL;
@@ -254,27 +279,33 @@ void hak_fence_give(char *block)
     (void)hak_purge_poll();
 }
 
-/* Moves the canary behind a block, and the fence, as far as its run has room. */
+/* Moves the canary behind a block, and the fence, as far as its run has room. False: it has none,
+ * the limit is in the way, or the kernel. */
 static bool fence_move(struct fence *fence, size_t size)
 {
     char *old_end = block_end(fence);
     char *old_behind = block_start(fence) + fence->asked_bytes;
-    size_t old_bytes = fence->asked_bytes;
+    size_t old_bytes = fence->asked_bytes, old_idle = fence->idle_pages;
+    if (size > (size_t)(run_end(fence) - block_start(fence)) - hak_os_page_bytes()) {
+        return false;
+    }
     fence->asked_bytes = size;
     char *end = block_end(fence);
     char *behind = block_start(fence) + size;
-    size_t room = (size_t)(run_start(fence) + run_bytes(fence) - block_start(fence));
-    if (size > room - hak_os_page_bytes() ||
-        (end > old_end && !hak_os_commit(old_end, (size_t)(end - old_end)))) {
+    run_idle(fence, hak_min(old_idle, pages_behind(fence)));
+    if (end > old_end && ((fence->idle_pages != old_idle && !hak_purge_to_limit()) ||
+                          !hak_os_commit(old_end, (size_t)(end - old_end)))) {
         fence->asked_bytes = old_bytes;
+        run_idle(fence, old_idle);
         return false;
     }
     if (end < old_end) {
-        size_t bytes = (size_t)(old_end - end);
-        if (!hak_os_purge(end, bytes)) {
-            memset(end, 0, bytes);
+        if (hak_os_purge(end, (size_t)(run_end(fence) - end))) {
+            run_idle(fence, pages_behind(fence));
+        } else {
+            memset(end, 0, (size_t)(old_end - end));
         }
-        (void)(fence->fences != 0 && hak_os_hide(end, bytes));
+        (void)(fence->fences != 0 && hak_os_hide(end, (size_t)(old_end - end)));
     }
     if (behind > old_behind) {
         memset(old_behind, 0, hak_min((size_t)(old_end - old_behind), size - old_bytes));
@@ -283,13 +314,14 @@ static bool fence_move(struct fence *fence, size_t size)
     return true;
 }
 
-bool hak_fence_resize(char *block, size_t size, size_t *old_bytes)
+bool hak_fence_resize(char *block, size_t size, size_t *old_bytes, bool must)
 {
     hak_lock_take(&yard.lock);
     struct fence *fence = fence_find(block, HAK_USE_REALLOC);
     fence_verify(fence);
     *old_bytes = fence->asked_bytes;
-    bool stays = fence_move(fence, size);
+    bool worth = must || size >= hak_min(*old_bytes, run_bytes(fence) / 2);
+    bool stays = worth && fence_move(fence, size);
     hak_lock_drop(&yard.lock);
     return stays;
 }
@@ -298,6 +330,15 @@ size_t hak_fence_size(const char *block, enum hak_use use)
 {
     hak_lock_take(&yard.lock);
     size_t bytes = fence_find(block, use)->asked_bytes;
+    hak_lock_drop(&yard.lock);
+    return bytes;
+}
+
+size_t hak_fence_resting_bytes(const struct hak_page *page)
+{
+    hak_lock_take(&yard.lock);
+    const struct fence *fence = page->notes;
+    size_t bytes = fence != NULL && fence->freed ? run_bytes(fence) : 0;
     hak_lock_drop(&yard.lock);
     return bytes;
 }

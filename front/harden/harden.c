@@ -142,7 +142,7 @@ void *hak_harden_take(size_t size, size_t alignment)
         return hak_take_nothing(); /* it could not be started */
     }
     size_t bin_idx = bin_of(size, alignment);
-    void *block = bin_idx != 0 ? hak_slots_take(bin_idx, size) : hak_fence_take(size, alignment);
+    void *block = bin_idx != 0 ? hak_slots_take(bin_idx, size) : hak_fence_take(size, alignment, 0);
     return HAK_LIKELY(block != NULL) ? block : hak_take_nothing();
 }
 
@@ -191,6 +191,10 @@ void hak_harden_check_size(const void *block, size_t alignment, size_t size)
               HAK_MESSAGE_SIZE);
 }
 
+/* Share of its size that a block which grows gets on top when it has to move, so that growing in
+ * steps rarely moves it: address space, until it grows on. */
+#define GROWTH_SHARE 4
+
 void *hak_harden_realloc(void *block, size_t size)
 {
     size_t old_bytes;
@@ -201,19 +205,35 @@ void *hak_harden_realloc(void *block, size_t size)
     if (size > PTRDIFF_MAX) {
         return hak_take_nothing();
     }
-    if (hak_slots_own(tag) ? hak_slots_resize(block, tag, size, &old_bytes)
-                           : hak_fence_resize(block, size, &old_bytes)) {
-        return block;
+    size_t bin_idx = bin_of(size, HAK_GRAIN);
+    for (int pass = 0; pass < 2; pass++) { /* once more, with what was spare */
+        if (hak_slots_own(tag) ? hak_slots_resize(block, tag, size, &old_bytes)
+                               : hak_fence_resize(block, size, &old_bytes, pass != 0)) {
+            return block;
+        }
+        size_t room = size > old_bytes ? size / GROWTH_SHARE : 0;
+        void *new =
+            bin_idx != 0 ? hak_slots_take(bin_idx, size) : hak_fence_take(size, HAK_GRAIN, room);
+        if (new != NULL) {
+            memcpy(new, block, hak_min(old_bytes, size));
+            hak_harden_free(block);
+            return new;
+        }
     }
-    void *new = hak_harden_take(size, HAK_GRAIN);
-    if (new != NULL) {
-        memcpy(new, block, hak_min(old_bytes, size));
-        hak_harden_free(block);
-    }
-    return new;
+    return hak_take_nothing();
 }
 
 bool hak_harden_trim(void)
 {
-    return is_on() && hak_purge_all() != 0;
+    bool any = is_on() && hak_harden_let_go(0);
+    return (is_on() && hak_purge_all() != 0) || any;
+}
+
+size_t hak_harden_resting_bytes(size_t page_idx)
+{
+    uintptr_t tag = hak_region_tag(page_idx);
+    const struct hak_page *page = hak_page_at(page_idx);
+    return !is_on()             ? 0
+           : hak_slots_own(tag) ? hak_slots_resting_bytes(page, tag)
+                                : hak_fence_resting_bytes(page);
 }

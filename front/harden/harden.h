@@ -50,8 +50,12 @@ size_t hak_harden_usable_bytes(const void *block, enum hak_use use);
 /* Stops if a live block was allocated with another size, or cannot have that alignment. */
 void hak_harden_check_size(const void *block, size_t alignment, size_t size);
 
-/* What malloc_trim() gives back. */
+/* What malloc_trim() gives back: what rests goes on resting, without memory. */
 bool hak_harden_trim(void);
+
+/* How much of the page, span or large block that starts at a page with a tag was freed and is kept
+ * from use; all of it if no block lives there and it cannot be touched. 0 if not hardened. */
+size_t hak_harden_resting_bytes(size_t page_idx);
 
 /* False if the process is not hardened, and then nothing was done. */
 static inline bool hak_harden_frees(void *block)

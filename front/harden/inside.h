@@ -43,6 +43,7 @@ struct hak_notes {
     uint16_t live;     /* blocks */
     bool guarded;      /* pages behind the last slot cannot be touched */
     bool retired;      /* nothing lives here; no page of it can be touched, no slots are known */
+    bool idle;         /* and it has no memory, so it does not count as taken */
     uint16_t slacks[]; /* a slot: bytes behind those asked for, now or in its last life; or ... */
 };
 enum {
@@ -68,6 +69,9 @@ size_t hak_slots_size(const char *block, uintptr_t tag, enum hak_use use);
 /* Whether a tag is one of a page of slots. */
 bool hak_slots_own(uintptr_t tag);
 
+/* See hak_harden_resting_bytes(). */
+size_t hak_slots_resting_bytes(const struct hak_page *page, uintptr_t tag);
+
 /* Looks at every slot of a page. The locks are held. */
 void hak_slots_check(struct hak_page *page);
 void hak_slots_lock(void);
@@ -75,16 +79,26 @@ void hak_slots_unlock(void);
 
 /* ---- fence.c: large blocks; the same for an address in a page without such a tag ---- */
 
-void *hak_fence_take(size_t size, size_t alignment);
+/* `room`: bytes that are wanted behind the block, to grow into. */
+void *hak_fence_take(size_t size, size_t alignment, size_t room);
 void hak_fence_give(char *block);
-bool hak_fence_resize(char *block, size_t size, size_t *old_bytes);
+/* A block that shrinks to less than half of its run stays only where that must be. */
+bool hak_fence_resize(char *block, size_t size, size_t *old_bytes, bool must);
 size_t hak_fence_size(const char *block, enum hak_use use);
 
+size_t hak_fence_resting_bytes(const struct hak_page *page);
 void hak_fence_check(struct hak_page *page);
 void hak_fence_lock(void);
 void hak_fence_unlock(void);
 
-/* Lets all freed large blocks go, when memory is out. True if there were any. */
-bool hak_fence_release_all(void);
+/* Lets all freed large blocks go. */
+void hak_fence_release_all(void);
+
+/* ---- when memory is out ---- */
+
+/* Takes the memory of what no block lives in, and keeps the addresses at rest. For whom that was
+ * not enough and who wants so many `bytes`, it lets these go too, rested or not, unless it is the
+ * limit that is in the way. True if there was any memory. No lock is held. */
+bool hak_harden_let_go(size_t bytes);
 
 #endif

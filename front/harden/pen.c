@@ -169,12 +169,16 @@ static bool page_retire(struct hak_pen *pen, struct hak_page *page)
     hak_pen_age(pen, page);
     char *start = hak_page_start(page);
     size_t bytes = hak_page_bytes(page);
-    if (!hak_os_purge(start, bytes)) {
+    bool purged = hak_os_purge(start, bytes);
+    if (!purged) {
         memset(start, 0, (size_t)(hak_slot_start(page, page->slots) - start));
     }
     bool hidden = notes->guarded ? hak_os_hide(start, bytes) : hak_fence_close(start, bytes);
-    *small = (struct hak_notes){
-        .epoch = epoch_now(), .guarded = notes->guarded || hidden, .retired = true};
+    *small = (struct hak_notes){.epoch = epoch_now(),
+                                .guarded = notes->guarded || hidden,
+                                .retired = true,
+                                .idle = purged && hidden};
+    hak_pages_uncount(small->idle ? page->span_pages : 0);
     hak_meta_give(&pen->meta, notes, notes_bytes(page->slots, page->words));
     page->notes = small;
     hak_pen_move(pen, page, HAK_ON_RETIRED);
@@ -188,6 +192,7 @@ static bool page_close(struct hak_pen *pen, struct hak_page *page)
     if (notes->guarded && !hak_fence_open(hak_page_start(page), hak_page_bytes(page))) {
         return false;
     }
+    hak_pages_uncount(notes->idle ? (size_t)0 - page->span_pages : 0);
     hak_pen_move(pen, page, HAK_ON_NONE);
     hak_meta_give(&pen->meta, notes, sizeof *notes);
     page->notes = NULL;
@@ -206,17 +211,25 @@ void hak_pen_tidy(struct hak_pen *pen, size_t empty_bytes_max)
     }
 }
 
-void hak_pen_release_all(void)
+bool hak_harden_let_go(size_t bytes)
 {
+    bool any = false, addresses = bytes != 0 && hak_purge_limit_allows(bytes);
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
         struct hak_pen *pen = &hak_pens[bin_idx];
         struct hak_page *page;
         hak_lock_take(&pen->lock);
+        size_t before = pen->empty_bytes;
         hak_pen_tidy(pen, 0);
-        while ((page = pen->lists[HAK_ON_RETIRED].head) != NULL && page_close(pen, page)) {
+        any |= pen->empty_bytes != before;
+        while (addresses && (page = pen->lists[HAK_ON_RETIRED].head) != NULL &&
+               page_close(pen, page)) {
         }
         hak_lock_drop(&pen->lock);
     }
+    if (addresses) {
+        hak_fence_release_all();
+    }
+    return any;
 }
 
 /* ---- a page with a free slot ---- */

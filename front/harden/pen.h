@@ -56,9 +56,6 @@ void hak_pen_count(struct hak_pen *pen);
 /* Retires the oldest emptied pages beyond what may stay, and closes what has rested. */
 void hak_pen_tidy(struct hak_pen *pen, size_t empty_bytes_max);
 
-/* When memory is out: gives back what no block lives in, rested or not. No lock is held. */
-void hak_pen_release_all(void);
-
 /* The bin of a tag for which hak_slots_own(). */
 size_t hak_pen_bin(uintptr_t tag);
 

@@ -106,10 +106,9 @@ void *hak_slots_take(size_t bin_idx, size_t size)
     struct hak_pen *pen = &hak_pens[bin_idx];
     hak_lock_take(&pen->lock);
     struct hak_page *page = hak_pen_page(pen, bin_idx);
-    if (page == NULL) {
+    for (int pass = 0; HAK_UNLIKELY(page == NULL) && pass < 2; pass++) {
         hak_lock_drop(&pen->lock);
-        hak_pen_release_all();
-        (void)hak_fence_release_all();
+        (void)hak_harden_let_go(pass == 0 ? 0 : HAK_PAGE_BYTES);
         hak_lock_take(&pen->lock);
         page = hak_pen_page(pen, bin_idx);
     }
@@ -252,6 +251,21 @@ size_t hak_slots_size(const char *block, uintptr_t tag, enum hak_use use)
     size_t slot;
     struct hak_pen *pen = slot_lock(block, tag, use, &page, &slot);
     size_t bytes = page->slot_bytes - hak_slot_slack(hak_notes_of(page), slot);
+    hak_lock_drop(&pen->lock);
+    return bytes;
+}
+
+size_t hak_slots_resting_bytes(const struct hak_page *page, uintptr_t tag)
+{
+    struct hak_pen *pen = &hak_pens[hak_pen_bin(tag)];
+    size_t bytes = 0;
+    hak_lock_take(&pen->lock);
+    if (hak_region_tag(hak_page_idx(page)) == tag) { /* else it was closed just now */
+        const struct hak_notes *notes = hak_notes_of(page);
+        size_t not_resting = (size_t)1 + notes->live + hak_page_free_count(page);
+        bytes = notes->retired ? page->span_pages * HAK_PAGE_BYTES
+                               : (page->slots - not_resting) * page->slot_bytes;
+    }
     hak_lock_drop(&pen->lock);
     return bytes;
 }
