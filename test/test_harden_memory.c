@@ -11,6 +11,8 @@
 #include "readable.h"
 #include "scenario.h"
 
+#include <stdatomic.h>
+
 #define OS_PAGE ((size_t)4096)
 #define HELD_MAX 40000
 static char *held[HELD_MAX];
@@ -313,6 +315,60 @@ static void harden_memory__resized_at_the_limit__stays_where_it_fits(void **stat
     scenario_run(resize_at_the_limit, NULL);
 }
 
+/* ---- threads -------------------------------------------------------------------------------- */
+
+#define THREADS 4
+#define THREAD_BLOCKS 40
+static _Atomic(size_t) refusals, highest;
+
+static void use_any(unsigned index, void *unused)
+{
+    char *mine[THREAD_BLOCKS] = {NULL};
+    uint64_t seed = index;
+    (void)unused;
+    for (unsigned step = 0; step < 2500; step++) {
+        uint64_t bits = support_random(&seed);
+        char **place = &mine[bits % THREAD_BLOCKS];
+        size_t bytes = (bits >> 8) % ((size_t)1 << (bits >> 32) % 22); /* to 2 MiB */
+        if ((bits >> 40) % 3 == 0) {
+            hak_free(*place);
+            *place = NULL;
+        } else {
+            char *block = hak_realloc(*place, bytes + 1);
+            (void)atomic_fetch_add(&refusals, block == NULL);
+            *place = block == NULL ? *place : block;
+            SUPPORT_REQUIRE(block == NULL || block[0] == 0 || block[0] == (char)index);
+        }
+        if (*place != NULL)
+            (*place)[0] = (char)index;
+        size_t now = hak_memory_bytes(), before = atomic_load(&highest);
+        while (now > before && !atomic_compare_exchange_weak(&highest, &before, now))
+            continue;
+    }
+    for (size_t i = 0; i < THREAD_BLOCKS; i++)
+        hak_free(mine[i]);
+}
+
+/* For a moment what is claimed counts, before it is refused: a quarter more than it is. */
+static void use_from_threads(void *unused)
+{
+    (void)unused;
+    begin("16M");
+    scenario_threads(THREADS, use_any, NULL);
+    SUPPORT_REQUIRE(atomic_load(&refusals) > 0);
+    SUPPORT_REQUIRE(atomic_load(&highest) <= 16 * MIB + THREADS * 3 * MIB);
+    (void)hak_malloc_trim(0);
+    SUPPORT_REQUIRE(hak_taken_bytes() == 0 && hak_dirty_bytes() == 0);
+    hak_free(take(14 * MIB));
+    check();
+}
+
+static void harden_memory__threads_at_the_limit__nothing_stays_counted(void **state)
+{
+    (void)state;
+    scenario_run(use_from_threads, NULL);
+}
+
 /* ---- figures -------------------------------------------------------------------------------- */
 
 static void read_figures(void *unused)
@@ -368,6 +424,7 @@ int main(void)
         cmocka_unit_test(harden_memory__shrinks_by_less_than_half__tail_has_no_memory),
         cmocka_unit_test(harden_memory__shrinks_to_little__addresses_come_back),
         cmocka_unit_test(harden_memory__resized_at_the_limit__stays_where_it_fits),
+        cmocka_unit_test(harden_memory__threads_at_the_limit__nothing_stays_counted),
         cmocka_unit_test(harden_memory__figures__tell_what_rests_apart),
     };
     setenv("HAKMEM_HARDEN", "1", 1); /* read when the fake kernel wakes */
