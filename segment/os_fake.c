@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "segment/os.h"
+#include "segment/os_fake_map.h"
 
 #define RESERVATIONS_MAX 8
 
@@ -89,6 +90,7 @@ void hak_fake_advance_ms(uint64_t ms)
 
 static void (*at_barrier)(void); /* [set by the test while one thread runs] */
 static void (*at_yield)(void);   /* [set by the test while one thread runs] */
+bool hak_fake_purge_keeps;
 
 void hak_fake_at_barrier(void (*step)(void))
 {
@@ -263,12 +265,8 @@ void *hak_os_reserve(size_t bytes, size_t alignment)
         return NULL;
     }
     size_t head_bytes = hak_align_up((uintptr_t)start, alignment) - (uintptr_t)start;
-    if (head_bytes != 0) {
-        (void)munmap(start, head_bytes);
-    }
-    if (head_bytes != alignment) {
-        (void)munmap(start + head_bytes + bytes, alignment - head_bytes);
-    }
+    (void)munmap(start, head_bytes); /* refused if there is nothing */
+    (void)munmap(start + head_bytes + bytes, alignment - head_bytes);
     errno = saved;
     start += head_bytes;
     HAK_CHECK(reservation_change(0, 0, (uintptr_t)start, bytes), "os_fake: too many reservations");
@@ -316,7 +314,7 @@ bool hak_os_purge(void *start, size_t bytes)
 {
     enum answer answer = call_on(HAK_FAKE_PURGE, start, bytes);
     if (answer != SERVED) {
-        if (answer == FAILS) {
+        if (answer == FAILS && !hak_fake_purge_keeps) {
             memset(start, 0xa5, hak_min(bytes, 256));
         }
         return false;
@@ -338,6 +336,7 @@ bool hak_os_renew(void *start, size_t bytes)
         return false;
     }
     hak_fake_huge_gone(start, bytes, false);
+    hak_fake_map_renewed(hak_fake_reservation((uintptr_t)start, bytes), start, bytes);
     int saved = errno;
     void *result = mmap(start, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
@@ -349,12 +348,16 @@ bool hak_os_renew(void *start, size_t bytes)
 enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
 {
     enum answer answer = call_on(HAK_FAKE_MOVE, from, bytes);
-    if (!is_multiple((uintptr_t)to) || hak_fake_reservation((uintptr_t)to, bytes) == 0 ||
+    uintptr_t base = hak_fake_reservation((uintptr_t)to, bytes);
+    const char *mistake = hak_fake_map_is_one(base, from, bytes) ? NULL : "of several mappings";
+    if (!is_multiple((uintptr_t)to) || base == 0 ||
         ((uintptr_t)from < (uintptr_t)to + bytes && (uintptr_t)to < (uintptr_t)from + bytes)) {
-        hak_fake_mistake(HAK_FAKE_MOVE, "not to a place of its own");
-        answer = MISTAKE;
+        mistake = "not to a place of its own";
     } else if (hak_fake_huge_touch(to, bytes) != HAK_FAKE_TOUCHES_NONE) {
-        hak_fake_mistake(HAK_FAKE_MOVE, "to pages of the pool");
+        mistake = "to pages of the pool";
+    }
+    if (mistake != NULL) {
+        hak_fake_mistake(HAK_FAKE_MOVE, mistake);
         answer = MISTAKE;
     }
     if (answer != SERVED) {
@@ -365,6 +368,7 @@ enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
     }
     int saved = errno;
     memcpy(to, from, bytes);
+    hak_fake_map_moved(base, from, to, bytes);
     bool done = madvise(from, bytes, MADV_DONTNEED) == 0;
     errno = saved;
     return done ? HAK_OS_MOVED : HAK_OS_KEPT;
@@ -428,11 +432,7 @@ void hak_os_yield(void)
 void hak_os_write_error(const char *text, size_t bytes)
 {
     int saved = errno;
-    while (bytes > 0) {
-        ssize_t written = write(STDERR_FILENO, text, bytes);
-        if (written <= 0) {
-            break;
-        }
+    for (ssize_t written; bytes > 0 && (written = write(STDERR_FILENO, text, bytes)) > 0;) {
         text += written;
         bytes -= (size_t)written;
     }

@@ -54,6 +54,10 @@ void hak_fake_advance_ms(uint64_t ms);
  * a move that fails a place that nobody can use. */
 void hak_fake_fail(enum hak_fake_call call, size_t at, size_t times);
 
+/* [set by the test while one thread runs] A purge that fails leaves what was there, as Linux does;
+ * a hardened process has no need of more. */
+extern bool hak_fake_purge_keeps;
+
 /* No call fails any more. */
 void hak_fake_heal(void);
 
@@ -68,8 +72,9 @@ size_t hak_fake_count(enum hak_fake_call call);
 size_t hak_fake_failures(enum hak_fake_call call);
 size_t hak_fake_reserved_bytes(void);
 
-/* Calls whose arguments were no multiples of the kernel's page or lay outside of what is
- * reserved, or which a kernel refuses on huge pages; each is named on standard error, and fails. */
+/* Calls whose arguments were no multiples of the kernel's page or lay outside of what is reserved,
+ * moves of what earlier moves have made several mappings, and what a kernel refuses on huge pages;
+ * each is named on standard error, and fails. */
 size_t hak_fake_mistakes(void);
 
 /*

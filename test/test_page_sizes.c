@@ -84,12 +84,38 @@ static void page_sizes__calls_off_the_kernel_page__are_mistakes(void **state)
     scenario_run(make_mistakes, NULL);
 }
 
+static void move_what_moves_have_split(void *unused)
+{
+    (void)unused;
+    hak_fake_wake(4 * KIB);
+    char *space = hak_os_reserve(4 * MIB, 64 * KIB);
+    char *first = space + MIB, *second = space + 2 * MIB;
+    SUPPORT_REQUIRE(space != NULL && hak_os_commit(space, 4 * MIB));
+    SUPPORT_REQUIRE(hak_os_move(space, first, 128 * KIB) == HAK_OS_MOVED);
+    SUPPORT_REQUIRE(hak_os_move(first, second, 128 * KIB) == HAK_OS_MOVED);
+    SUPPORT_REQUIRE(hak_fake_mistakes() == 0);
+    SUPPORT_REQUIRE(hak_os_move(second, space, 192 * KIB) == HAK_OS_KEPT);
+    SUPPORT_REQUIRE(hak_fake_mistakes() == 1);
+    SUPPORT_REQUIRE(hak_os_move(second, space, 128 * KIB) == HAK_OS_MOVED); /* where it was */
+    SUPPORT_REQUIRE(hak_os_move(space, first, 192 * KIB) == HAK_OS_MOVED);
+    SUPPORT_REQUIRE(hak_os_renew(first, 192 * KIB));
+    SUPPORT_REQUIRE(hak_os_move(first, space, 256 * KIB) == HAK_OS_MOVED);
+    SUPPORT_REQUIRE(hak_fake_mistakes() == 1);
+}
+
+static void page_sizes__moves_of_several_mappings__are_mistakes(void **state)
+{
+    (void)state;
+    scenario_run(move_what_moves_have_split, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(page_sizes__workload__asks_for_whole_kernel_pages),
         cmocka_unit_test(page_sizes__valloc_and_pvalloc__know_the_kernel_page),
         cmocka_unit_test(page_sizes__calls_off_the_kernel_page__are_mistakes),
+        cmocka_unit_test(page_sizes__moves_of_several_mappings__are_mistakes),
     };
     return cmocka_run_group_tests_name("page_sizes", tests, NULL, NULL);
 }
