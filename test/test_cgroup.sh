@@ -6,14 +6,10 @@
 #
 # ctest: labels=full timeout=240
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-build=${HAKMEM_BUILD_DIR:-$here/../build/release}
-library=$(realpath -m "${HAKMEM_LIB:-$build/libhakmem.so}")
+# shellcheck source-path=SCRIPTDIR source=lib.bash
+source "$(dirname "$0")/lib.bash"
 load=$build/test/limit_load
-for file in "$library" "$load"; do
-    [[ -e $file ]] || { echo "$file is not built" >&2; exit 1; }
-done
-unset LD_PRELOAD
+built "$library" "$load"
 work=$(mktemp -d)
 group=
 turned_on=
@@ -24,11 +20,6 @@ leave() {
     rm -rf "$work"
 }
 trap leave EXIT
-
-skip() {
-    echo "test_cgroup: skipped: $*"
-    exit 77
-}
 
 # find_group: makes a group; sets `group`, and `limit` and `swap`, its files.
 find_group() {
@@ -64,7 +55,6 @@ memory.swap.max) [[ ! -w $group/$swap ]] || echo 0 >"$group/$swap" ;;
 *) [[ ! -w $group/$swap ]] || echo $((160 * mib)) >"$group/$swap" ;;
 esac
 
-failures=0
 # inside COMMAND...: in the group and on the library; sets `status`.
 inside() {
     status=0
@@ -79,9 +69,8 @@ inside() {
 whole() {
     inside "$load" "${@:2}"
     if ((status != 0)) || ! grep -qx whole "$work/out"; then
-        echo "test_cgroup: $1: status $status" >&2
+        fail "$1: status $status"
         cat "$work/err" >&2
-        failures=$((failures + 1))
     fi
 }
 
@@ -91,10 +80,8 @@ whole 'children exceed the limit' fork 64
 whole 'memory is handed on' pass 64
 inside "$load" exceed
 if ((status != 137)) || [[ -s $work/err ]]; then
-    echo "test_cgroup: beyond the limit: status $status, expected SIGKILL" >&2
+    fail "beyond the limit: status $status, expected SIGKILL"
     cat "$work/err" >&2
-    failures=$((failures + 1))
 fi
-((failures == 0)) || exit 1
-echo "test_cgroup: 4.5 GB through a group of 160 MiB, 4 processes ended by the OOM killer" \
+finish "4.5 GB through a group of 160 MiB, 4 processes ended by the OOM killer" \
     "(${group%/*}/$limit)"

@@ -9,28 +9,22 @@
 #
 # ctest: labels=full timeout=600
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-build=${HAKMEM_BUILD_DIR:-$here/../build/release}
-library=$(realpath -m "${HAKMEM_LIB:-$build/libhakmem.so}")
+# shellcheck source-path=SCRIPTDIR source=lib.bash
+source "$(dirname "$0")/lib.bash"
 fail_kth=$build/test/fail_kth
 load=$build/test/fault_load
-export LC_ALL=C PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1
-unset LD_PRELOAD
-for file in "$library" "$fail_kth" "$load"; do
-    [[ -e $file ]] || { echo "$file is not built" >&2; exit 1; }
-done
+export PYTHONMALLOC=malloc PYTHONDONTWRITEBYTECODE=1
+built "$library" "$fail_kth" "$load"
 status=0
 "$fail_kth" --report /dev/null true || status=$?
-((status == 0)) || { echo "test_fail_kth: skipped: processes may not be traced here"; exit 77; }
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
+((status == 0)) || skip "processes may not be traced here"
+work_begin
 points=0
 refusals=0
 aborted=0
 
-fail() {
-    printf 'test_fail_kth: %s\n' "$*" >&2
+fail() { # and what the program wrote
+    printf '%s: %s\n' "$test_name" "$*" >&2
     tail -n 5 "$work/out" "$work/err" >&2
     failures=$((failures + 1))
 }

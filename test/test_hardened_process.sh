@@ -4,12 +4,10 @@
 #
 # ctest: labels=quick timeout=120
 set -euo pipefail
-export LC_ALL=C
-unset LD_PRELOAD
-failures=0
+# shellcheck source-path=SCRIPTDIR source=lib.bash
+source "$(dirname "$0")/lib.bash"
+work_begin
 tried=0
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 
 # hardened NAME EXPECTED COMMAND...: prints what is expected, says nothing, ends with 0.
 hardened() {
@@ -18,19 +16,18 @@ hardened() {
     output=$(cd "$work" && env HAKMEM_HARDEN=1 "$@" 2>&1 </dev/null) || status=$?
     tried=$((tried + 1))
     [[ $status == 0 && ($expected == any || $output == "$expected") ]] && return
-    printf 'test_hardened_process: %s: status %s: %s\n' "$name" "$status" "${output:0:500}" >&2
-    failures=$((failures + 1))
+    fail "$name: status $status: ${output:0:500}"
 }
 
 # installed NAME EXPECTED COMMAND...: the same with the library, if there is such a command.
 installed() {
-    ! command -v "$3" >/dev/null || hardened "$1" "$2" env LD_PRELOAD="$HAKMEM_LIB" "${@:3}"
+    ! command -v "$3" >/dev/null || hardened "$1" "$2" env LD_PRELOAD="$library" "${@:3}"
 }
 
 for test in test_fork test_calloc; do
-    [[ ! -x $HAKMEM_BUILD_DIR/test/$test ]] || hardened "$test" any "$HAKMEM_BUILD_DIR/test/$test"
+    [[ ! -x $build/test/$test ]] || hardened "$test" any "$build/test/$test"
 done
-installed use_tiers '' "$HAKMEM_BUILD_DIR/test/use_tiers"
+installed use_tiers '' "$build/test/use_tiers"
 
 python='import json, threading
 data = {str(i): [i] * 5 for i in range(20000)}
@@ -56,5 +53,4 @@ installed git any git -C "$work/repository" fsck
 # shellcheck disable=SC2016 # for the inner shell
 installed bash 300 bash -c 'for i in {1..300}; do x=$(echo "$i"); done; echo "$x"'
 
-echo "hardened: $tried programs"
-((failures == 0)) || exit 1
+finish "hardened: $tried programs"

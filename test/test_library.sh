@@ -3,23 +3,10 @@
 #
 # ctest: labels=quick timeout=180
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-build=${HAKMEM_BUILD_DIR:-$here/../build/release}
-library=${HAKMEM_LIB:-$build/libhakmem.so}
-archive=${library%.so}.a
-export LC_ALL=C
-unset LD_PRELOAD
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-for file in "$library" "$build/test/use_tiers"; do
-    [[ -e $file ]] || { echo "$file is not built" >&2; exit 1; }
-done
-failures=0
-
-fail() {
-    printf 'test_library: %s\n' "$*" >&2
-    failures=$((failures + 1))
-}
+# shellcheck source-path=SCRIPTDIR source=lib.bash
+source "$(dirname "$0")/lib.bash"
+built "$library" "$build/test/use_tiers"
+work_begin
 
 # expect_run NAME COMMAND...: ends with 0 and says nothing.
 expect_run() {
@@ -132,8 +119,4 @@ if command -v "$CXX" >/dev/null; then
 else
     echo "test_library: no C++ compiler, so no C++ program was tried" >&2
 fi
-
-if ((failures > 0)); then
-    echo "test_library: $failures failed" >&2
-    exit 1
-fi
+finish "names, sections and programs are as they should be"

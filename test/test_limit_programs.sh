@@ -5,23 +5,14 @@
 #
 # ctest: labels=quick timeout=120
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-build=${HAKMEM_BUILD_DIR:-$here/../build/release}
-library=${HAKMEM_LIB:-$build/libhakmem.so}
+# shellcheck source-path=SCRIPTDIR source=lib.bash
+source "$(dirname "$0")/lib.bash"
 program=$build/test/fill_memory
-for file in "$library" "$program"; do
-    [[ -e $file ]] || { echo "$file is not built" >&2; exit 1; }
-done
-unset LD_PRELOAD HAKMEM_LIMIT
+built "$library" "$program"
+options_clear
 work=$(mktemp -d)
 group=
 trap 'rm -rf "$work"; [[ ! $group ]] || rmdir "$group"' EXIT
-failures=0
-
-fail() {
-    printf 'test_limit_programs: %s\n' "$*" >&2
-    failures=$((failures + 1))
-}
 
 # judge NAME STATUS OUTPUT LEAST MOST: the program was refused a block when it had LEAST to MOST MiB,
 # and had no more of them resident. 3 MiB are its own.
@@ -137,4 +128,4 @@ else
     echo "no cgroup can be made here: none was tried"
 fi
 
-((failures == 0)) || exit 1
+finish "every limit holds"

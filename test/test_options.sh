@@ -3,26 +3,11 @@
 #
 # ctest: labels=quick timeout=180
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-build=${HAKMEM_BUILD_DIR:-$here/../build/release}
-library=${HAKMEM_LIB:-$build/libhakmem.so}
+# shellcheck source-path=SCRIPTDIR source=lib.bash
+source "$(dirname "$0")/lib.bash"
 program=$build/test/use_tiers
-for file in "$library" "$build/test/use_tiers"; do
-    [[ -e $file ]] || { echo "$file is not built" >&2; exit 1; }
-done
-failures=0
-unset LD_PRELOAD
-while IFS='=' read -r name _; do
-    case $name in
-    HAKMEM_BUILD_DIR | HAKMEM_LIB | HAKMEM_BIN | HAKMEM_SOURCE_DIR) ;;
-    HAKMEM_*) unset "$name" ;;
-    esac
-done < <(env)
-
-fail() {
-    printf 'test_options: %s\n' "$*" >&2
-    failures=$((failures + 1))
-}
+built "$library" "$program"
+options_clear
 
 # run_with SETTING... -- COMMAND...: sets `output` (what it wrote) and `status`.
 run_with() {
@@ -113,8 +98,4 @@ taken HAKMEM_LIMIT=cgroup
 taken HAKMEM_PURGE_DECAY_MS=0
 taken HAKMEM_PURGE_DECAY_MS=1 HAKMEM_PURGE_THREAD=1
 taken HAKMEM_PURGE_THREAD=1
-
-if ((failures > 0)); then
-    echo "test_options: $failures failed" >&2
-    exit 1
-fi
+finish "every setting is taken or refused"

@@ -9,16 +9,10 @@
 # ctest: labels=quick timeout=60
 # shellcheck disable=SC2016 # backticks are Markdown's
 set -euo pipefail
-root=${HAKMEM_SOURCE_DIR:-$(cd "$(dirname "$0")/.." && pwd)}
-cd "$root"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-
-fail() {
-    printf 'test_walkthrough: %s\n' "$*" >&2
-    failures=$((failures + 1))
-}
+# shellcheck source-path=SCRIPTDIR source=lib.bash
+source "$(dirname "$0")/lib.bash"
+cd "$source_dir"
+work_begin
 
 # body FILE FUNCTION: the function's definition without comments; nothing if FILE has none.
 body() {
@@ -142,9 +136,4 @@ done < <(for document in *.md */*.md; do links_check "$document"; done)
 [[ $(options_of_header | wc -l) -ge 9 ]] || fail "front/options.h: no table of options found"
 diff <(options_of_header) <(options_of_readme README.md) >&2 ||
     fail "options differ: < front/options.h, > README.md"
-
-if ((failures > 0)); then
-    echo "test_walkthrough: $failures failed" >&2
-    exit 1
-fi
-echo "$steps of the walkthrough are true"
+finish "$steps of the walkthrough are true"
