@@ -7,21 +7,21 @@
 #
 # ctest: labels=quick timeout=300
 set -euo pipefail
-source_dir=${HAKMEM_SOURCE_DIR:-$(cd "$(dirname "$0")/.." && pwd)}
+# shellcheck source-path=SCRIPTDIR source=lib.bash
+source "$(dirname "$0")/lib.bash"
+work_begin
 seconds=${HAKMEM_FUZZ_SECONDS:-3}
-header=OFF build=${HAKMEM_BUILD_DIR:-$source_dir/build/release}/fuzz
-[[ ${HAKMEM_LIB:-} != *-header.so ]] || header=ON
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+header=OFF build=$build/fuzz
+[[ $library != *-header.so ]] || header=ON
 
-# As option bytes: the plain ones, all others of tiers and time, huge pages, a limit.
-option_sets=(0 15 16 32 56 64 79)
+# As option bytes: the plain ones, all others of tiers and time, huge pages, a limit; hardened, with
+# others, with a limit.
+option_sets=(0 15 16 32 56 64 79 128 139 192)
 
 printf '#include <stdint.h>\n#include <stddef.h>\nint LLVMFuzzerTestOneInput(const uint8_t *, size_t);\n' >"$work/a.c"
 printf 'int LLVMFuzzerTestOneInput(const uint8_t *a, size_t b) { return a == 0 && b == 1; }\n' >>"$work/a.c"
 clang -fsanitize=fuzzer,address,undefined "$work/a.c" -o "$work/a" 2>/dev/null || {
-    echo "clang's fuzzer is not here (clang, libclang-rt-14-dev)"
-    exit 77
+    skip "clang's fuzzer is not here (clang, libclang-rt-14-dev)"
 }
 
 # fuzz TARGET SECONDS: what it finds is left in the build directory.
@@ -30,7 +30,7 @@ fuzz() {
     ! setarch -R true 2>/dev/null || launcher=(setarch -R) # see run_tests in dev
     local grown=${HAKMEM_FUZZ_CORPUS:-$work}/$1
     mkdir -p "$build/found/$1" "$grown"
-    "${launcher[@]}" "$build/test/$1" -max_total_time="$2" -seed=1 -max_len=6001 -timeout=20 -rss_limit_mb=4096 \
+    "${launcher[@]}" "$build/test/$1" -max_total_time="$2" -seed=1 -max_len=6001 -timeout=60 -rss_limit_mb=4096 \
         -close_fd_mask=1 -print_final_stats=1 -artifact_prefix="$build/found/$1/" \
         "$grown" "$corpus" >"$work/log" 2>&1 || {
         cat "$work/log"

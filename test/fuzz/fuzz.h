@@ -27,4 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
         }                                                                                          \
     } while (0)
 
+static inline bool fuzz_holds(const unsigned char *from, size_t bytes, unsigned char stamp)
+{
+    return bytes == 0 || (from[0] == stamp && memcmp(from, from + 1, bytes - 1) == 0);
+}
+
 #endif

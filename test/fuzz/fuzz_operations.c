@@ -5,7 +5,7 @@
  *           its alignment and at least its size, and a request is refused only when a call of the
  *           kernel failed, when a limit stands, or when the arena is too small. After each
  *           operation the heap of the thread that did it is valid. When all is freed, nothing is
- *           taken any more.
+ *           taken any more. What else is so in a hardened process: hardened.h.
  *           The first byte chooses the options, if the allocator was not used in this process
  *           before: each file has a process of its own in replay.c. libFuzzer runs many inputs in
  *           one process, so there they come from HAKMEM_FUZZ_OPTIONS, a number.
@@ -23,6 +23,7 @@
 #include "segment/segment.h"
 
 #include "fuzz.h"
+#include "hardened_misuse.h"
 #include "operations.h"
 
 #define LIVE_BYTES_MAX ((size_t)48 << 20)
@@ -67,24 +68,19 @@ static void live_fill(struct live *block)
     memset(block->start + block->bytes - EDGE_BYTES, block->stamp, EDGE_BYTES);
 }
 
-static bool holds(const unsigned char *from, size_t bytes, unsigned char stamp)
-{
-    return bytes == 0 || (from[0] == stamp && memcmp(from, from + 1, bytes - 1) == 0);
-}
-
 /* The part of a block that is still there after it was resized to `bytes`. */
 static void live_check(const struct live *block, size_t bytes)
 {
     size_t left = bytes < block->bytes ? bytes : block->bytes;
     if (block->bytes <= WHOLE_FILL_MAX) {
-        FUZZ_REQUIRE(holds(block->start, left, block->stamp));
+        FUZZ_REQUIRE(fuzz_holds(block->start, left, block->stamp));
         return;
     }
     for (size_t at = SAMPLE_STEP; at < left; at += SAMPLE_STEP)
         FUZZ_REQUIRE(block->start[at] == block->stamp);
-    FUZZ_REQUIRE(holds(block->start, left < EDGE_BYTES ? left : EDGE_BYTES, block->stamp));
+    FUZZ_REQUIRE(fuzz_holds(block->start, left < EDGE_BYTES ? left : EDGE_BYTES, block->stamp));
     if (left == block->bytes)
-        FUZZ_REQUIRE(holds(block->start + left - EDGE_BYTES, EDGE_BYTES, block->stamp));
+        FUZZ_REQUIRE(fuzz_holds(block->start + left - EDGE_BYTES, EDGE_BYTES, block->stamp));
 }
 
 static void check_overlap(const struct live *block)
@@ -99,8 +95,8 @@ static void check_overlap(const struct live *block)
     }
 }
 
-/* A request was answered. */
-static void live_set(struct live *block, void *answer, size_t bytes, size_t alignment)
+/* A request was answered by a block whose first `kept` bytes were there before. */
+static void live_set(struct live *block, void *answer, size_t kept, size_t bytes, size_t alignment)
 {
     if (answer == NULL) {
         FUZZ_REQUIRE(may_refuse && errno == ENOMEM);
@@ -108,6 +104,7 @@ static void live_set(struct live *block, void *answer, size_t bytes, size_t alig
     }
     FUZZ_REQUIRE((uintptr_t)answer % (alignment > 16 ? alignment : 16) == 0);
     FUZZ_REQUIRE(hak_malloc_usable_size(answer) >= bytes);
+    hardened_took(answer, kept, bytes);
     block->start = answer;
     block->bytes = bytes;
     block->stamp = ++stamps;
@@ -121,6 +118,7 @@ static void live_free(struct live *block, unsigned way)
     if (block->start == NULL)
         return;
     live_check(block, block->bytes);
+    struct resting freed = hardened_frees(block->start, block->bytes);
     errno = 77;
     if (way % 3 == 1)
         hak_free_sized(block->start, block->bytes);
@@ -129,6 +127,7 @@ static void live_free(struct live *block, unsigned way)
     else
         hak_free(block->start);
     FUZZ_REQUIRE(errno == 77);
+    hardened_freed(&freed);
     live_bytes -= block->bytes;
     block->start = NULL;
 }
@@ -144,10 +143,10 @@ static void take(const struct operation *op, size_t slot)
     errno = 0;
     if (op->kind == OP_CALLOC) {
         unsigned char *answer = hak_calloc(op->size, 1);
-        FUZZ_REQUIRE(answer == NULL || holds(answer, op->size, 0));
-        live_set(block, answer, op->size, 16);
+        FUZZ_REQUIRE(answer == NULL || fuzz_holds(answer, op->size, 0));
+        live_set(block, answer, 0, op->size, 16);
     } else {
-        live_set(block, hak_malloc(op->size), op->size, 16);
+        live_set(block, hak_malloc(op->size), 0, op->size, 16);
     }
 }
 
@@ -168,7 +167,7 @@ static void take_aligned(const struct operation *op, unsigned way)
         errno = hak_posix_memalign(&answer, alignment, op->size);
     else
         return;
-    live_set(block, answer, op->size, alignment);
+    live_set(block, answer, 0, op->size, alignment);
 }
 
 static void resize(const struct operation *op, bool by_array)
@@ -177,6 +176,12 @@ static void resize(const struct operation *op, bool by_array)
     struct live old = *block;
     if (live_bytes + op->size > LIVE_BYTES_MAX)
         return;
+    struct resting freed = {0};
+    size_t kept = 0;
+    if (old.start != NULL) {
+        freed = hardened_frees(old.start, old.bytes);
+        kept = hak_min(old.bytes, op->size);
+    }
     errno = 0;
     void *answer =
         by_array ? hak_reallocarray(old.start, op->size, 1) : hak_realloc(old.start, op->size);
@@ -188,10 +193,12 @@ static void resize(const struct operation *op, bool by_array)
     }
     if (old.start != NULL) {
         live_bytes -= old.bytes;
+        if (answer != old.start)
+            hardened_freed(&freed);
         old.start = answer;
         live_check(&old, op->size);
     }
-    live_set(block, answer, op->size, 16);
+    live_set(block, answer, kept, op->size, 16);
 }
 
 /* All of a block may be written to, and is from here on. */
@@ -214,6 +221,10 @@ static void other(const struct operation *op)
 {
     struct live *block = &live[op->slot];
     volatile size_t too_much = SIZE_MAX - op->size;
+    if (hardened.on && op->count > 12) {
+        hardened_misuse(block->start, block->bytes, op->alignment_log2, op->number);
+        return;
+    }
     switch (op->number % 6) {
     case 0:
     case 1:
@@ -229,7 +240,7 @@ static void other(const struct operation *op)
         live_free(block, 2);
         if (op->size <= LIVE_BYTES_MAX - live_bytes) {
             errno = 0;
-            live_set(block, hak_valloc(op->size), op->size, 4096);
+            live_set(block, hak_valloc(op->size), 0, op->size, 4096);
         }
         break;
     default:
@@ -250,12 +261,15 @@ static void fail(const struct operation *op)
                   op->count == 16 ? HAK_FAKE_FOREVER : op->count);
     may_refuse = true;
     has_failed = true;
+    hardened_may_run_out(true);
 }
 
 static void heal(void)
 {
     hak_fake_heal();
     may_refuse = has_limit || hak_fake_failures(HAK_FAKE_RENEW) > LOST_PLACES_MAX;
+    if (!may_refuse && hardened.may_run_out)
+        hardened_may_run_out(false);
 }
 
 static void validate(void)
@@ -265,6 +279,7 @@ static void validate(void)
     if (done % VALIDATE_EVERY == 0) {
         FUZZ_REQUIRE(hak_segment_is_valid());
         FUZZ_REQUIRE(hak_region_is_valid());
+        (void)hardened_check(false);
     }
 }
 
@@ -422,6 +437,7 @@ enum {
     OPTION_NO_DECAY = 8,
     OPTION_HUGE = 48, /* off, thp, hugetlb, auto */
     OPTION_LIMIT = 64,
+    OPTION_HARDEN = 128,
 };
 
 static void start(unsigned options)
@@ -434,16 +450,24 @@ static void start(unsigned options)
     setenv("HAKMEM_HUGE", huge[(options & OPTION_HUGE) / (OPTION_HUGE & -OPTION_HUGE)], 1);
     setenv("HAKMEM_HUGE_THRESHOLD_MB", "4", 1);
     setenv("HAKMEM_ARENA_GIB", "1", 1);
+    hardened.on = (options & OPTION_HARDEN) != 0;
+    if (hardened.on) {
+        setenv("HAKMEM_HARDEN", "1", 1);
+        setenv("HAKMEM_ARENA_GIB", "4", 1); /* what rests leaves room for all that may live */
+        hak_fake_purge_keeps = true;
+    }
     has_limit = (options & OPTION_LIMIT) != 0;
     may_refuse = has_limit;
+    hardened_may_run_out(has_limit);
     if (has_limit)
         setenv("HAKMEM_LIMIT", "32M", 1);
     hak_fake_set_huge_pool(12);
     hak_fake_wake(4096);
 }
 
-/* Everything is freed, every thread ends: nothing is taken then, and nothing has memory. What is
- * out of use for ever was a place that could not be mapped again. */
+/* Everything is freed, every thread ends: nothing is taken then, and nothing has memory, but for
+ * what rests in a hardened process. What is out of use for ever was a place that could not be
+ * mapped again. */
 static void finish(void)
 {
     heal();
@@ -454,6 +478,10 @@ static void finish(void)
     (void)hak_malloc_trim(0);
     (void)hak_malloc_trim(0); /* what is pending on an orphan was announced by the first */
     validate_all();
+    if (hardened.on) {
+        FUZZ_REQUIRE(hardened_check(true) == 0);
+        return;
+    }
     if (!has_failed) {
         FUZZ_REQUIRE(hak_taken_bytes() == 0);
         FUZZ_REQUIRE(hak_dirty_bytes() == 0);
@@ -480,6 +508,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         start(data[0]);
     data++;
     bytes--;
+    misuses_left = MISUSES_MAX;
     for (size_t i = 0; i < OPERATIONS_MAX && bytes >= OPERATION_BYTES; i++) {
         struct operation op = operation_decode(data);
         done++;
