@@ -8,47 +8,23 @@
 #
 # ctest: labels=quick timeout=60
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-source_dir=${HAKMEM_SOURCE_DIR:-$here/..}
-build=${HAKMEM_BUILD_DIR:-$here/../build/release}
-library=$(realpath -m "${HAKMEM_LIB:-$build/libhakmem.so}")
-archive=${library%.so}.a
-export LC_ALL=C
-unset LD_PRELOAD
-while IFS='=' read -r name _; do
-    case $name in
-    HAKMEM_BUILD_DIR | HAKMEM_LIB | HAKMEM_BIN | HAKMEM_SOURCE_DIR) ;;
-    HAKMEM_*) unset "$name" ;;
-    esac
-done < <(env)
-for file in "$library" "$archive"; do
-    [[ -e $file ]] || { echo "$file is not built" >&2; exit 1; }
-done
-failures=0
-
-fail() {
-    printf 'test_privilege: %s\n' "$*" >&2
-    failures=$((failures + 1))
-}
+# shellcheck source-path=SCRIPTDIR source=lib.bash
+source "$(dirname "$0")/lib.bash"
+built "$library" "$archive"
+options_clear
 
 # --- every option is judged
-refused='HAKMEM_HUGETLBFS HAKMEM_HUGE_REQUIRE'
+refused='HAKMEM_HUGETLBFS HAKMEM_HUGE_REQUIRE HAKMEM_HARDEN'
 # They choose sizes and times, and protect: a caller can do no harm by them.
 obeyed='HAKMEM_ARENA_GIB HAKMEM_ARENA_MB_INIT HAKMEM_ARENA_MB_MAX HAKMEM_ARENA_GROWTH_LEVELS
 HAKMEM_POOL_TLS_ARENA_MB_INIT HAKMEM_POOL_TLS_ARENA_MB_MAX HAKMEM_POOL_TLS_ARENA_GROWTH_LEVELS
 HAKMEM_TINY_MAX_CLASS HAKMEM_SMALLMID_ENABLE HAKMEM_PREWARM HAKMEM_PURGE_DECAY_MS
 HAKMEM_PURGE_THREAD HAKMEM_HUGE HAKMEM_HUGE_THRESHOLD_MB HAKMEM_HUGE_RESERVE HAKMEM_HUGE_FORK
-HAKMEM_HARDEN HAKMEM_LIMIT'
+HAKMEM_LIMIT'
 while read -r name; do
     grep -qw "$name" <<<"$refused $obeyed" ||
         fail "$name: is a privileged program to obey it? Say so in this test"
 done < <(cat "$source_dir"/front/options.[ch] | grep -o '"HAKMEM_[A-Z_]*"' | tr -d '"' | sort -u)
-
-skip() {
-    ((failures == 0)) || exit 1
-    echo "test_privilege: skipped: $*"
-    exit 77
-}
 
 # --- a program that another user than its owner runs
 ((EUID == 0)) || skip "not root, so no setuid program can be made"
@@ -116,6 +92,11 @@ for program in shared static; do
         expect $program '' 1 'hakmem: HAKMEM_HUGE_RESERVE=*' "${require[@]}"
         expect $program.setuid secure 0 "*$whole_secure" "${require[@]}"
     fi
+    # The end of the program, if it misuses its heap.
+    expect $program '' 0 $'plain\nhardened\nwhole' HAKMEM_HARDEN=1
+    expect $program.setuid '' 0 "$whole_secure" HAKMEM_HARDEN=1
+    expect $program 'HAKMEM_HARDEN=2 is out of range' 0 "*$whole_plain" HAKMEM_HARDEN=2
+    expect $program.setuid '' 0 "$whole_secure" HAKMEM_HARDEN=2
     # A file: the caller's directory is not even looked at.
     expect $program 'is no hugetlbfs' 0 "*$whole_plain" "${mount[@]}"
     expect $program.setuid secure 0 "$whole_secure" "${mount[@]}"
@@ -124,5 +105,4 @@ for program in shared static; do
 done
 [[ -z $(ls -A "$work/mount") ]] || fail "there is a file in the directory that was named"
 
-((failures == 0)) || exit 1
-echo "test_privilege: setuid programs in ${work%/*} ignore $refused"
+finish "setuid programs in ${work%/*} ignore $refused"

@@ -1,7 +1,9 @@
 /*
  * What a setuid program does with the library: it uses every tier. Says first whether the kernel
- * has told it that its environment is not to be trusted: "secure" or "plain", and at last "whole".
+ * has told it that its environment is not to be trusted: "secure" or "plain", then "hardened" if a
+ * block is as long as was asked for, which no slot is, and at last "whole".
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,12 @@
 int main(void)
 {
     puts(getauxval(AT_SECURE) != 0 ? "secure" : "plain");
+    char *ten = malloc(10);
+    if (ten == NULL)
+        return 5;
+    if (malloc_usable_size(ten) == 10)
+        puts("hardened");
+    free(ten);
     for (size_t bytes = 1; bytes < 3000000; bytes *= 3) {
         char *block = malloc(bytes);
         char *cleared = calloc(1, bytes);
