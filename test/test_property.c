@@ -6,11 +6,7 @@
  *
  * ctest: labels=quick timeout=120
  */
-#include "front/heap.h"
-#include "region/region.h"
-#include "segment/segment.h"
-
-#include "support.h"
+#include "clean.h"
 
 #define WINDOW_BLOCKS 64
 #define WHOLE_FILL_MAX (64 * KIB)
@@ -105,20 +101,6 @@ static void window_take(struct window *window, void *start, size_t asked_bytes, 
     live_block_fill(&block);
     window->blocks[window->next_idx] = block;
     window->next_idx = (window->next_idx + 1) % WINDOW_BLOCKS;
-}
-
-static size_t used_bytes(void)
-{
-    hak_malloc_trim(0);
-    return hak_mallinfo2().uordblks;
-}
-
-static void assert_clean(size_t used_before_bytes)
-{
-    assert_int_equal(used_bytes(), used_before_bytes);
-    assert_true(hak_heap_is_valid());
-    assert_true(hak_segment_is_valid());
-    assert_true(hak_region_is_valid());
 }
 
 static void walk_sizes(size_t first, size_t last, size_t step)

@@ -3,12 +3,9 @@
  *
  * ctest: labels=quick timeout=120
  */
-#include "front/heap.h"
-#include "region/region.h"
 #include "segment/os.h"
-#include "segment/segment.h"
 
-#include "support.h"
+#include "clean.h"
 
 #include <limits.h>
 
@@ -85,20 +82,6 @@ static void *leave_parcels(void *argument)
     if (argument != NULL)
         parcel_drop(argument);
     return NULL;
-}
-
-static size_t used_bytes(void)
-{
-    hak_malloc_trim(0);
-    return hak_mallinfo2().uordblks;
-}
-
-static void assert_clean(size_t used_before_bytes)
-{
-    assert_int_equal(used_bytes(), used_before_bytes);
-    assert_true(hak_heap_is_valid());
-    assert_true(hak_segment_is_valid());
-    assert_true(hak_region_is_valid());
 }
 
 static void run_threads(void *(*body)(void *), bool with_parcel)
