@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The long form of the stress tests: every program in turn, in both modes, until the time is over.
+# The long form of the stress tests: every program in turn, with every build, by default and hardened,
+# until the time is over.
 #
 #   soak.bash MINUTES BUILD_DIR...
 #
@@ -9,31 +10,33 @@ set -euo pipefail
 minutes=$1
 shift
 end=$((SECONDS + minutes * 60))
-turn_s=$((minutes * 60 / (3 * $# * 2)))
+turn_s=$((minutes * 60 / (3 * $# * 2 * 2))) # every program at least twice
 turn_s=$((turn_s < 5 ? 5 : turn_s > 60 ? 60 : turn_s))
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 seed=${HAKMEM_TEST_SEED:-0}
 
-# one BUILD PROGRAM: a turn; its figures go to $work/figures.
+# one BUILD PROGRAM HARDENED: a turn; its figures go to $work/figures.
 one() {
-    local status=0
-    HAKMEM_TEST_SECONDS=$turn_s HAKMEM_TEST_SEED=$seed timeout -k 10 $((turn_s * 10 + 300)) \
-        "$1/test/$2" >"$work/out" 2>&1 || status=$?
+    local status=0 name=${1##*/}
+    (($3 == 0)) || name+=', hardened'
+    HAKMEM_HARDEN=$3 HAKMEM_TEST_SECONDS=$turn_s HAKMEM_TEST_SEED=$seed \
+        timeout -k 10 $((turn_s * 10 + 300)) "$1/test/$2" >"$work/out" 2>&1 || status=$?
     if ((status != 0)); then
         cat "$work/out" >&2
-        echo "soak: $2 of $1 ended with $status; again: HAKMEM_TEST_SECONDS=$turn_s" \
-            "HAKMEM_TEST_SEED=$seed $1/test/$2" >&2
+        echo "soak: $2 of $name ended with $status; again: HAKMEM_HARDEN=$3" \
+            "HAKMEM_TEST_SECONDS=$turn_s HAKMEM_TEST_SEED=$seed $1/test/$2" >&2
         exit 1
     fi
-    sed -n "s/^stress: \(.*\): \([0-9]*\) threads x \([0-9.]*\) s, \([0-9]*\) operations/${1##*/}\t\1\t\2\t\3\t\4/p" \
+    sed -n "s/^stress: \(.*\): \([0-9]*\) threads x \([0-9.]*\) s, \([0-9]*\) operations/$name\t\1\t\2\t\3\t\4/p" \
         "$work/out" >>"$work/figures"
 }
 
 while ((SECONDS < end)); do
     for program in test_stress test_flows test_storms; do
         for build; do
-            one "$build" "$program"
+            one "$build" "$program" 0
+            one "$build" "$program" 1
         done
     done
     seed=$((seed + 1))
