@@ -10,40 +10,52 @@
 
 #include "hak_base.h"
 
-/* X(field, name, old name or NULL, default, minimum, maximum, unit, help) */
+/* X(field, name, old name or NULL, default, minimum, maximum, unit, help): a number. A default
+ * below the minimum means that the library chooses. A unit that starts with a digit lists the
+ * values. */
 #define HAK_OPTIONS(X)                                                                             \
     X(arena_gib, "HAKMEM_ARENA_GIB", NULL, 0, 1, 65536, "GiB",                                     \
-      "address space to reserve; without it four times the physical memory")                       \
+      "address space to reserve, in GiB; without it four times the physical memory, rounded up "   \
+      "to a power of two, 64 GiB at least, and half of a limit on address space at most")          \
     X(arena_mb_init, "HAKMEM_ARENA_MB_INIT", "HAKMEM_POOL_TLS_ARENA_MB_INIT", 2, 1, 1024, "MiB",   \
-      "first commit step of the arena")                                                            \
+      "first step in which the arena commits memory, in MiB")                                      \
     X(arena_mb_max, "HAKMEM_ARENA_MB_MAX", "HAKMEM_POOL_TLS_ARENA_MB_MAX", 64, 1, 4096, "MiB",     \
-      "largest commit step of the arena")                                                          \
+      "largest such step, in MiB")                                                                 \
     X(arena_growth_levels, "HAKMEM_ARENA_GROWTH_LEVELS", "HAKMEM_POOL_TLS_ARENA_GROWTH_LEVELS", 8, \
-      0, 16, "doublings", "how often the commit step doubles at most")                             \
+      0, 16, "doublings", "how often the step doubles at most")                                    \
     X(tiny_max_class, "HAKMEM_TINY_MAX_CLASS", NULL, 7, 5, 7, "5 or 7",                            \
-      "largest class of the Tiny tier: 5 ends it at 256 bytes, 7 at 1024")                         \
+      "where the Tiny tier ends: 7 is 1024 bytes, 5 is 256")                                       \
     X(smallmid_enable, "HAKMEM_SMALLMID_ENABLE", NULL, 1, 0, 1, "0 or 1",                          \
-      "a tier of its own between Tiny and 4 KiB")                                                  \
+      "0 gives the band up to 4 KiB to the neighbouring tiers")                                    \
     X(prewarm, "HAKMEM_PREWARM", NULL, 0, 0, 1, "0 or 1",                                          \
-      "fill a new thread's magazines of 8 to 52 KiB before its first allocation")                  \
+      "1 fills a new thread's magazines of 8 to 52 KiB before its first allocation")               \
     X(purge_decay_ms, "HAKMEM_PURGE_DECAY_MS", NULL, 100, 0, 3600000, "ms",                        \
-      "how long free memory is kept before it goes back to the system")                            \
+      "how long free memory is kept before it goes back to the system, in ms")                     \
     X(purge_thread, "HAKMEM_PURGE_THREAD", NULL, 0, 0, 1, "0 or 1",                                \
-      "a thread that gives free memory back while the program idles")                              \
+      "1 starts a thread that gives memory back while the program idles")                          \
     X(huge_threshold_mb, "HAKMEM_HUGE_THRESHOLD_MB", NULL, 64, 0, 1048576, "MiB",                  \
-      "size of the heap from which on it has huge pages")                                          \
+      "size of the heap from which on it has huge pages, in MiB")                                  \
     X(huge_reserve, "HAKMEM_HUGE_RESERVE", NULL, 0, 0, 1048576, "segments of 2 MiB",               \
-      "huge pages that are populated at start, whatever the threshold")                            \
+      "huge pages of 2 MiB that are populated at start, whatever the threshold")                   \
     X(huge_require, "HAKMEM_HUGE_REQUIRE", NULL, 0, 0, 1, "0 or 1",                                \
-      "end the program at start if the reserve cannot be had")                                     \
-    X(harden, "HAKMEM_HARDEN", NULL, 0, 0, 1, "0 or 1", "stop the program at misuse of the heap")
+      "1 ends the program at start if the reserve, or one page, cannot be had; ignored in "        \
+      "privileged programs")                                                                       \
+    X(harden, "HAKMEM_HARDEN", NULL, 0, 0, 1, "0 or 1",                                            \
+      "1 stops the program at misuse of the heap; ignored in privileged programs")
 
 /* X(field, name, default, words, help): one of several words, whose number is the value; the
  * default is the first. */
 #define HAK_WORD_OPTIONS(X)                                                                        \
     X(huge, "HAKMEM_HUGE", 0, "off|thp|hugetlb|auto", "what large heaps are backed by")            \
     X(huge_fork, "HAKMEM_HUGE_FORK", 0, "safe|warn",                                               \
-      "safe: huge pages are kept free for what a forked child may write")
+      "safe keeps as many huge pages free as are used, for what a forked child may write")
+
+/* X(name, default, range, help): what is read where it is used. */
+#define HAK_TEXT_OPTIONS(X)                                                                        \
+    X("HAKMEM_HUGETLBFS", "none", "a directory",                                                   \
+      "hugetlbfs mount that the pages come from, for its quota; ignored in privileged programs")   \
+    X("HAKMEM_LIMIT", "none", "4M to 65536G (bytes, or K, M, G), or cgroup",                       \
+      "how much memory the process may have from here; beyond it NULL and ENOMEM")
 
 struct hak_options {
 #define HAK_OPTION_FIELD(field, ...) uint64_t field;

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
-# The documents are true as far as a script can tell: steps of the walkthrough, links, options.
+# The documents are true as far as a script can tell: steps of the walkthrough, links.
 #
 # design/walkthrough.md: the file of every `file:function` defines that function, and a step that is
 # indented under another is called by it. All documents: relative links and `folder/file` names lead
-# somewhere. README.md: the table of options agrees with front/options.h. Each check is tried on
-# documents that are wrong first.
+# somewhere. Each check is tried on documents that are wrong first.
 #
 # ctest: labels=quick timeout=60
 # shellcheck disable=SC2016 # backticks are Markdown's
@@ -77,24 +76,8 @@ links_check() {
     done < <(grep -oE '\]\([^) ]*\)' "$1" | sed 's/^](//; s/)$//' | sort -u)
     while IFS= read -r target; do
         [[ -e $target || -e ${target%%:*} ]] || echo "$1: $target"
-    done < <(grep -oE '`(bench|design|front|include|region|segment|test|tool)/[a-z0-9_/.-]+[.](c|h|sh|md)[`:]' \
+    done < <(grep -oE '`(bench|design|example|front|include|region|segment|test|tool)/[a-z0-9_/.-]+[.](c|h|sh|md)[`:]' \
         "$1" | tr -d '`' | sed 's/:$//' | sort -u)
-}
-
-# options_of_header, options_of_readme DOCUMENT: name, default, minimum, maximum, old name.
-options_of_header() {
-    sed -n '/^#define HAK_OPTIONS(X)/,/^$/p' front/options.h | tr -d '\\\n' | sed 's/  X(/\n/g' |
-        sed -nE 's/^ *[a-z_]+, *"(HAKMEM_[A-Z_]+)", *(NULL|"[A-Z_]+"), *([0-9]+), *([0-9]+), *([0-9]+),.*/\1 \3 \4 \5 \2/p' |
-        sed 's/"//g; s/NULL/-/; s/^HAKMEM_ARENA_GIB 0 /HAKMEM_ARENA_GIB automatic /' | sort
-    sed -n '/^#define HAK_WORD_OPTIONS(X)/,/^$/p' front/options.h | tr -d '\\\n' | sed 's/  X(/\n/g' |
-        sed -nE 's/^ *[a-z_]+, *"(HAKMEM_[A-Z_]+)", *([0-9]+), *"([a-z|]+)",.*/\1 \2 \3/p' |
-        awk '{ split($3, words, "|"); print $1, words[$2 + 1], $3 }' | sort
-}
-options_of_readme() {
-    awk -F ' *[|] *' '$2 ~ /^`HAKMEM_[A-Z_]+`$/ && $4 ~ /^[0-9]/ {
-        gsub(/`/, ""); split($4, range, /[^0-9]+/); print $2, $3, range[1], range[2], $5 }' "$1" | sort
-    awk -F ' *[|] *' '$2 ~ /^`HAKMEM_[A-Z_]+`$/ && $4 ~ /^[a-z]+,/ {
-        gsub(/`/, ""); gsub(/, /, "|", $4); print $2, $3, $4 }' "$1" | sort
 }
 
 # --- the checks can fail
@@ -119,9 +102,6 @@ for expected in 'front/malloc.c:no_such_function: not defined there' \
 done
 [[ $(wc -l <<<"$found") == 6 ]] || fail "a good step is found wrong: $found"
 [[ $(links_check "$work/design/bad.md" | grep -c nowhere) == 2 ]] || fail "dead links are not found"
-sed 's/| 100 | 0–3600000 |/| 101 | 0–3600000 |/' README.md >"$work/readme.md"
-[[ $(options_of_readme "$work/readme.md") != "$(options_of_header)" ]] ||
-    fail "a wrong default is not found"
 
 # --- and do not
 found=$(steps_check design/walkthrough.md)
@@ -133,7 +113,4 @@ done <<<"$found"
 while IFS= read -r problem; do
     fail "leads nowhere: $problem"
 done < <(for document in *.md */*.md; do links_check "$document"; done)
-[[ $(options_of_header | wc -l) -ge 9 ]] || fail "front/options.h: no table of options found"
-diff <(options_of_header) <(options_of_readme README.md) >&2 ||
-    fail "options differ: < front/options.h, > README.md"
 finish "$steps of the walkthrough are true"

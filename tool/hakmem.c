@@ -4,9 +4,10 @@
  *
  * Purpose   `hakmem run -- PROGRAM ARGUMENT...` puts libhakmem.so first into LD_PRELOAD and
  *           becomes the program; `hakmem record` does so with librecordmalloc.so, which writes
- *           the trace. The libraries are looked for beside this command, then in ../lib, so
- *           that a build directory and an installation work alike. `hakmem doctor` stands in
- *           doctor.h.
+ *           the trace. What it needs is looked for beside this command, then in ../lib and in
+ *           the folder that the installation has for it, so
+ *           that a build directory and an installation work alike. `hakmem ab` becomes
+ *           bench_runner --ab. `hakmem doctor` stands in doctor.h, `hakmem options` in options.h.
  * Errors    as env(1): 125 the command itself failed, 126 the program cannot be run,
  *           127 there is no such program. The doctor has its own, see the help.
  */
@@ -21,17 +22,16 @@
 #include <unistd.h>
 
 #include "doctor.h"
-
-#ifndef HAK_VERSION
-#define HAK_VERSION "unknown"
-#endif
+#include "options.h"
 
 enum { EXIT_SELF = 125, EXIT_NOT_RUNNABLE = 126, EXIT_NOT_FOUND = 127 };
 
 static const char help[] =
     "Usage: hakmem run [--] PROGRAM [ARGUMENT]...\n"
     "       hakmem record [-o FILE] [--] PROGRAM [ARGUMENT]...\n"
+    "       hakmem ab [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
     "       hakmem doctor [--json] [--root DIR]\n"
+    "       hakmem options [--json | --markdown | --man]\n"
     "       hakmem --help | --version\n"
     "\n"
     "run     runs PROGRAM with libhakmem.so as its malloc.\n"
@@ -39,11 +39,16 @@ static const char help[] =
     "        to FILE (hakmem.trace), for bench_replay to do again on any malloc.\n"
     "        Forked children and programs that PROGRAM executes are not recorded;\n"
     "        a program linked statically leaves FILE empty.\n"
+    "ab      runs PROGRAM many times on glibc, on hakmem and on hakmem's header mode,\n"
+    "        interleaved, and prints how their time and memory compare, with 95 %\n"
+    "        intervals; writes samples.csv, summary.json and report.html to\n"
+    "        hakmem-ab (--out DIR). `hakmem ab --help` lists the options.\n"
     "doctor  says what this system has of huge pages, what the allocator would do\n"
     "        with them under the HAKMEM_HUGE variables as they are set here, and\n"
     "        each command that fixes what is missing. --json prints one object.\n"
     "        --root DIR reads the files of /proc and /sys below DIR: for tests,\n"
     "        and to read what was copied from another system.\n"
+    "options lists the environment variables that the library reads.\n"
     "\n"
     "run and record work through LD_PRELOAD; what it names already stays, after\n"
     "the library. Their exit status is PROGRAM's, or 125 when hakmem fails, 126\n"
@@ -68,10 +73,10 @@ static int print(const char *text)
     return EXIT_SUCCESS;
 }
 
-/* Finds a library from where this command lies. `path` holds PATH_MAX bytes. */
-static bool library_find(const char *name, char *path)
+/* Finds a library or a program from where this command lies. `path` holds PATH_MAX bytes. */
+static bool part_find(const char *name, char *path)
 {
-    static const char *const places[] = {".", "../lib"};
+    static const char *const places[] = {".", "../lib", HAK_PRIVATE_DIR};
     char self[PATH_MAX];
     char candidate[PATH_MAX];
     /* The path given to execve(): unlike /proc/self/exe it is there without /proc. */
@@ -113,7 +118,7 @@ static bool preload_set(const char *library)
 static int become(const char *library_name, char **arguments)
 {
     char library[PATH_MAX];
-    if (!library_find(library_name, library)) {
+    if (!part_find(library_name, library)) {
         return complain("neither beside this command nor in ../lib", library_name);
     }
     if (strpbrk(library, ": ") != NULL) {
@@ -181,23 +186,67 @@ static int record(char **arguments)
     return become("librecordmalloc.so", arguments);
 }
 
+/*
+ * Becomes bench_runner. Its options come first; where the program starts without "--", that is put
+ * in front: the runner wants it. Options with a value are given as --name=value or before "--".
+ */
+static int compare(char **arguments)
+{
+    static char word[] = "bench_runner", ab[] = "--ab", out[] = "--out=hakmem-ab", dashes[] = "--";
+    char runner[PATH_MAX];
+    if (!part_find(word, runner)) {
+        return complain("neither beside this command nor where it is installed", word);
+    }
+    size_t count = 0;
+    while (arguments[count] != NULL) {
+        count++;
+    }
+    char **all = calloc(count + 5, sizeof *all);
+    if (all == NULL) {
+        return complain("ab", strerror(errno));
+    }
+    size_t used = 0;
+    all[used++] = word;
+    all[used++] = ab;
+    all[used++] = out;
+    if (count > 0 && arguments[0][0] != '-') {
+        all[used++] = dashes;
+    }
+    memcpy(all + used, arguments, count * sizeof *all);
+    execv(runner, all);
+    free(all);
+    return complain(runner, strerror(errno));
+}
+
+static int help_print(char **arguments)
+{
+    (void)arguments;
+    return print(help);
+}
+
+static int version_print(char **arguments)
+{
+    (void)arguments;
+    return print("hakmem " HAK_VERSION "\n");
+}
+
+/* Each is given what stands behind its name, and returns the exit status. */
+static const struct verb {
+    const char *name;
+    int (*act)(char **arguments);
+} verbs[] = {
+    {"run", run},       {"record", record},         {"ab", compare},
+    {"doctor", doctor}, {"options", options_print}, {"--help", help_print},
+    {"-h", help_print}, {"help", help_print},       {"--version", version_print},
+};
+
 int main(int count, char **arguments)
 {
     const char *verb = count > 1 ? arguments[1] : "";
-    if (strcmp(verb, "run") == 0) {
-        return run(arguments + 2);
-    }
-    if (strcmp(verb, "record") == 0) {
-        return record(arguments + 2);
-    }
-    if (strcmp(verb, "doctor") == 0) {
-        return doctor(arguments + 2);
-    }
-    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0 || strcmp(verb, "help") == 0) {
-        return print(help);
-    }
-    if (strcmp(verb, "--version") == 0) {
-        return print("hakmem " HAK_VERSION "\n");
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(verb, verbs[i].name) == 0) {
+            return verbs[i].act(arguments + 2);
+        }
     }
     return complain(count > 1 ? "unknown command (see hakmem --help)"
                               : "no command given (see hakmem --help)",
