@@ -43,6 +43,7 @@ set_up() {
     work=$(mktemp -d "$1/hakmem-privilege.XXXXXX") || return 1
     chmod 755 "$work"
     cp -L "$library" "$work/"
+    ln -s "${library##*/}" "$work/$(readlink "$library")" # by its soname
     $CC -O1 -o "$work/shared" "$here/prog/privileged.c" "$work/${library##*/}" -Wl,-rpath,"$work" &&
         $CC -O1 -static -o "$work/static" "$here/prog/privileged.c" "$archive" -pthread ||
         return 1
