@@ -45,7 +45,7 @@ struct hak_shelf {
     struct hak_page_list lists[HAK_LISTS]; /* [holder] the head of PARTIAL is current */
     _Atomic(uint32_t) spare;               /* [holder, atomic for others] pages on SPARE */
     uint32_t last_miss;                    /* [owner] the heap's entries at the last one */
-    uint16_t capacity;                     /* [owner] of the magazine; 2^k - 1, or 0 */
+    uint16_t capacity;                     /* [owner] of the magazine; 0: it has none */
     uint8_t misses;                        /* [owner] that speak for growing */
     bool last_was_refill;                  /* [owner] or a flush */
     bool idle;                             /* [owner] no miss since the last tick */
@@ -69,6 +69,8 @@ enum hak_heap_state {
     HAK_HEAP_FROZEN,
 };
 
+struct hak_policy;
+
 struct hak_heap {
     /* What the fast paths read: the first 4 KiB. */
     struct hak_bin bins[HAK_BINS];
@@ -88,6 +90,7 @@ struct hak_heap {
     struct hak_heap *idle_at;   /* [owner] the heap that may be idle ... */
     uint32_t idle_entries;      /* [owner] ... and its entries when it was seen last */
     struct hak_meta_pool meta;  /* [owner] */
+    const struct hak_policy *policy; /* [owner] the last one it obeys; see front/policy/policy.h */
 
     struct hak_shelf shelves[HAK_BINS];                 /* [owner] */
     struct hak_remote_entry remote[HAK_REMOTE_ENTRIES]; /* [owner] */

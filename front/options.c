@@ -161,6 +161,16 @@ void hak_options_say(const char *name, const char *text, const char *fault)
     line_write(&line);
 }
 
+void hak_options_say_fault(const char *name, const char *fault, const char *instead)
+{
+    struct line line = {.bytes = 0};
+    const char *const parts[] = {"hakmem: ", name, ": ", fault, ", using ", instead};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        line_add(&line, parts[i]);
+    }
+    line_write(&line);
+}
+
 void hak_options_say_short(const char *name, uint64_t asked, uint64_t got)
 {
     struct line line = line_begin(name, "");

@@ -55,7 +55,10 @@
     X("HAKMEM_HUGETLBFS", "none", "a directory",                                                   \
       "hugetlbfs mount that the pages come from, for its quota; ignored in privileged programs")   \
     X("HAKMEM_LIMIT", "none", "4M to 65536G (bytes, or K, M, G), or cgroup",                       \
-      "how much memory the process may have from here; beyond it NULL and ENOMEM")
+      "how much memory the process may have from here; beyond it NULL and ENOMEM")                 \
+    X("HAKMEM_POLICY", "balanced", "a profile, statements, or a file with a / in its name",        \
+      "which way the blocks of a size go and how many a thread keeps; a file is ignored in "       \
+      "privileged programs")
 
 struct hak_options {
 #define HAK_OPTION_FIELD(field, ...) uint64_t field;
@@ -74,8 +77,10 @@ void hak_options_read(void);
  * comes before the first |. */
 void hak_options_refuse(const char *name, const char *text, const char *range, const char *instead);
 
-/* "hakmem: NAME=TEXT FAULT", and "hakmem: NAME=ASKED: only GOT could be had", on standard error. */
+/* On standard error: "hakmem: NAME=TEXT FAULT"; "hakmem: NAME: FAULT, using INSTEAD"; and
+ * "hakmem: NAME=ASKED: only GOT could be had". */
 void hak_options_say(const char *name, const char *text, const char *fault);
+void hak_options_say_fault(const char *name, const char *fault, const char *instead);
 void hak_options_say_short(const char *name, uint64_t asked, uint64_t got);
 
 #endif

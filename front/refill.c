@@ -2,80 +2,9 @@
  * refill: blocks go from pages to magazines and back, by runs.
  */
 #include "front/layout.h"
-
-/*
- * A small magazine doubles at every second miss (refill or flush). A larger one, by blocks or by
- * bytes, holds enough for blocks that come and go at random. It grows on in a burst only: when it
- * is missed again while the heap was in few other slow paths, in the same direction or repeatedly.
- */
-#define MISSES_TO_GROW 2
-#define SMALL_CAPACITY 31
-#define SMALL_CAPACITY_BYTES (16 * HAK_KIB)
-#define NEAR_ENTRIES 4
-#define NEAR_MISSES_TO_GROW 4
-#define BURST_ENTRIES 8
-/* What all magazines of a heap together can hold at most: its share of a sum for all threads. */
-#define HEAP_MAGAZINE_BYTES (8 * HAK_MIB)
-#define HEAP_MAGAZINE_BYTES_MIN (1 * HAK_MIB)
-#define ALL_MAGAZINE_BYTES (64 * HAK_MIB)
-
-/* Gives the bin room for `capacity` blocks. */
-static bool magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t capacity)
-{
-    struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    size_t slot_bytes = hak_classes[bin_idx].geometry.slot_bytes;
-    if (!hak_bin_resize(&heap->bins[bin_idx], &heap->meta, shelf->capacity, capacity)) {
-        return false;
-    }
-    heap->magazine_bytes += (capacity - (size_t)shelf->capacity) * slot_bytes;
-    shelf->capacity = capacity;
-    return true;
-}
-
-/* Whether this miss speaks for a larger magazine. */
-static bool miss_counts(struct hak_heap *heap, size_t bin_idx, bool refill)
-{
-    struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    uint32_t since = hak_heap_entries(heap) - shelf->last_miss;
-    bool burst = shelf->last_was_refill == refill && since <= BURST_ENTRIES;
-    shelf->last_was_refill = refill;
-    shelf->last_miss = hak_heap_entries(heap);
-    shelf->idle = false;
-    if (shelf->capacity < SMALL_CAPACITY &&
-        shelf->capacity * hak_classes[bin_idx].geometry.slot_bytes < SMALL_CAPACITY_BYTES / 2) {
-        return ++shelf->misses >= MISSES_TO_GROW;
-    }
-    bool near = since <= NEAR_ENTRIES && shelf->misses < NEAR_MISSES_TO_GROW;
-    shelf->misses = near ? shelf->misses + 1 : 0;
-    return burst || shelf->misses >= NEAR_MISSES_TO_GROW;
-}
-
-/* Whether the heap's magazines may hold that much more. */
-static bool magazines_may_grow(const struct hak_heap *heap, size_t more_bytes)
-{
-    size_t share = ALL_MAGAZINE_BYTES / hak_max(hak_heap_owned(), 1);
-    size_t limit = hak_min(hak_max(share, HEAP_MAGAZINE_BYTES_MIN), HEAP_MAGAZINE_BYTES);
-    return heap->magazine_bytes + more_bytes <= limit;
-}
-
-static bool magazine_grow(struct hak_heap *heap, size_t bin_idx, bool refill)
-{
-    const struct hak_class *class = &hak_classes[bin_idx];
-    struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    bool wanted = miss_counts(heap, bin_idx, refill);
-    if (shelf->capacity == 0) {
-        size_t bytes = class->first_capacity * class->geometry.slot_bytes;
-        bool fits = magazines_may_grow(heap, bytes);
-        return magazine_replace(heap, bin_idx, fits ? class->first_capacity : 1);
-    }
-    if (!wanted || shelf->capacity >= class->max_capacity) {
-        return false;
-    }
-    shelf->misses = 0;
-    uint16_t capacity = (uint16_t)(shelf->capacity * 2 + 1);
-    size_t more_bytes = (capacity - (size_t)shelf->capacity) * class->geometry.slot_bytes;
-    return magazines_may_grow(heap, more_bytes) && magazine_replace(heap, bin_idx, capacity);
-}
+#include "front/policy/magazine.h"
+#include "front/policy/policy.h"
+#include "segment/large.h"
 
 /* A page with free slots; when memory is out, once more after everything spare was given back. */
 static struct hak_page *page_find(struct hak_heap *heap, size_t bin_idx)
@@ -107,12 +36,30 @@ static bool bin_fill(struct hak_heap *heap, size_t bin_idx, size_t count)
     return left < count;
 }
 
+/* Of a class whose route is LARGE. */
+static void *large_take(struct hak_heap *heap, size_t bin_idx)
+{
+    size_t slot_bytes = hak_classes[bin_idx].geometry.slot_bytes;
+    void *block = hak_large_alloc(slot_bytes, HAK_PAGE_BYTES);
+    if (HAK_UNLIKELY(block == NULL)) {
+        /* Once more, after everything spare was given back. */
+        (void)hak_heap_trim();
+        hak_heap_release_all(heap);
+        block = hak_large_alloc(slot_bytes, HAK_PAGE_BYTES);
+    }
+    return block;
+}
+
 void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
 {
     struct hak_bin *bin = &heap->bins[bin_idx];
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
+    hak_policy_look(heap);
     if (bin->first == NULL) {
-        (void)magazine_grow(heap, bin_idx, true);
+        if (HAK_UNLIKELY(heap->policy->classes[bin_idx].route == HAK_ROUTE_LARGE)) {
+            return large_take(heap, bin_idx);
+        }
+        (void)hak_magazine_grow(heap, bin_idx, true);
         if (shelf->capacity == 0 || !bin_fill(heap, bin_idx, hak_max(shelf->capacity / 2, 1))) {
             return NULL;
         }
@@ -152,7 +99,8 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
 
 void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)
 {
-    if (!magazine_grow(heap, bin_idx, false)) {
+    hak_policy_look(heap); /* may make room already */
+    if (hak_bin_is_full(&heap->bins[bin_idx]) && !hak_magazine_grow(heap, bin_idx, false)) {
         hak_heap_flush(heap, bin_idx, (hak_bin_count(&heap->bins[bin_idx]) + 1) / 2);
     }
 }
@@ -160,10 +108,12 @@ void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)
 void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks)
 {
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
-    uint16_t capacity = (uint16_t)(hak_power_of_two_up(blocks + 1) - 1);
-    if (heap->bins[bin_idx].first == NULL &&
-        (shelf->capacity >= capacity || magazine_replace(heap, bin_idx, capacity))) {
-        (void)bin_fill(heap, bin_idx, blocks);
+    size_t ruled = hak_policy_capacity(heap->policy, bin_idx);
+    uint16_t capacity = (uint16_t)(ruled != 0 ? ruled : hak_power_of_two_up(blocks + 1) - 1);
+    if (heap->policy->classes[bin_idx].route != HAK_ROUTE_LARGE &&
+        heap->bins[bin_idx].first == NULL &&
+        (shelf->capacity >= capacity || hak_magazine_replace(heap, bin_idx, capacity))) {
+        (void)bin_fill(heap, bin_idx, hak_min(blocks, shelf->capacity));
     }
 }
 
@@ -175,8 +125,9 @@ static void bin_idle(struct hak_heap *heap, size_t bin_idx)
     if (shelf->idle) {
         hak_heap_flush(heap, bin_idx, (count + 1) / 2);
         uint16_t half = shelf->capacity / 2;
-        if (half >= hak_classes[bin_idx].first_capacity && count / 2 <= half) {
-            (void)magazine_replace(heap, bin_idx, half);
+        if (hak_policy_capacity(heap->policy, bin_idx) == 0 &&
+            half >= hak_classes[bin_idx].first_capacity && count / 2 <= half) {
+            (void)hak_magazine_replace(heap, bin_idx, half);
         }
     }
     shelf->idle = true;

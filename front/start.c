@@ -9,10 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "front/classes.h"
 #include "front/harden/harden.h"
 #include "front/harden/limit.h"
 #include "front/options.h"
+#include "front/policy/policy.h"
 #include "segment/huge.h"
 #include "segment/os.h"
 #include "segment/purge.h"
@@ -94,8 +94,7 @@ static bool start_once(void)
         return false;
     }
     huge_reserve();
-    hak_classes_init(hak_options.tiny_max_class == 5 ? 256 : HAK_SMALL_MAX,
-                     hak_options.smallmid_enable != 0);
+    hak_policy_start();
     hak_purge_init(hak_options.purge_decay_ms);
     hak_thread_init();
     hak_os_barrier_prepare();

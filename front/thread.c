@@ -11,6 +11,7 @@
 
 #include "front/harden/harden.h"
 #include "front/options.h"
+#include "front/policy/policy.h"
 #include "front/start.h"
 #include "segment/os.h"
 #include "segment/purge.h"
@@ -185,6 +186,7 @@ static struct hak_heap *heap_make(uint32_t state)
     heap->tags = hak_region.tags;
     heap->arena_base = hak_region.base;
     heap->seen_forks = forks;
+    heap->policy = hak_policy_now();
     /* relaxed: published with the heap below. */
     atomic_store_explicit(&heap->state, state, memory_order_relaxed);
     heap->next = hak_heap_first();

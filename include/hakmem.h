@@ -88,6 +88,20 @@ HAK_PUBLIC int hak_malloc_info(int options, FILE *stream);
 /* Accepts every parameter of mallopt(3) and returns 1; none has a meaning here. */
 HAK_PUBLIC int hak_mallopt(int parameter, int value);
 
+/*
+ * Gives all heaps a policy: a route and a capacity a class of sizes, as `HAKMEM_POLICY` does at
+ * start; see README.md for how it is written. It takes the place of the one before as a whole, and
+ * each thread obeys from its next slow path on. Returns 0; EINVAL when the text cannot be obeyed,
+ * ENOMEM when memory is out or there were more than 4096 different policies. Then `fault`, if
+ * `fault_bytes` is not 0, says what is wrong, and the policy stays. A hardened process has none:
+ * what is set there has no effect.
+ */
+HAK_PUBLIC int hak_policy_set(const char *text, char *fault, size_t fault_bytes);
+
+/* Writes the policy as a text for hak_policy_set() into at most `bytes` bytes, as snprintf() does;
+ * returns how long it is. */
+HAK_PUBLIC size_t hak_policy_get(char *text, size_t bytes);
+
 #ifdef __cplusplus
 }
 #endif

@@ -122,6 +122,10 @@ bool hak_os_barrier_all(void);
 /* Lets other threads run for some microseconds, of lower priority too. */
 void hak_os_yield(void);
 
+/* What a file says, and a byte of zero behind it; returns its bytes without that. `capacity`: it is
+ * longer than fits, and cut. SIZE_MAX: it cannot be read, and the text is empty. */
+size_t hak_os_file_read(const char *path, char *text, size_t capacity);
+
 /* Writes to standard error. */
 void hak_os_write_error(const char *text, size_t bytes);
 

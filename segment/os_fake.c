@@ -395,6 +395,14 @@ size_t hak_os_memory_allowed_bytes(void)
     return kernel.memory_allowed_bytes;
 }
 
+size_t hak_os_file_read(const char *path, char *text, size_t capacity)
+{
+    (void)path;
+    (void)capacity;
+    text[0] = '\0';
+    return SIZE_MAX; /* there are no files here */
+}
+
 void hak_os_barrier_prepare(void)
 {
     int saved = errno;

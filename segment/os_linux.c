@@ -256,13 +256,20 @@ void *hak_os_huge_hold(size_t bytes, const struct hak_os_pool *pool)
     return start == MAP_FAILED ? NULL : start;
 }
 
-/* What one read() gives of a file; nothing if it is not there. */
-static void file_text(const char *path, char *text, size_t capacity)
+size_t hak_os_file_read(const char *path, char *text, size_t capacity)
 {
+    int saved = errno;
     int file = file_open(path, O_RDONLY);
-    ssize_t bytes = file < 0 ? -1 : file_read(file, text, capacity - 1);
+    size_t bytes = 0;
+    ssize_t more = file < 0 ? -1 : 0;
+    while (file >= 0 && bytes < capacity &&
+           (more = file_read(file, text + bytes, capacity - bytes)) > 0) {
+        bytes += (size_t)more;
+    }
     file_close(file);
-    text[bytes > 0 ? bytes : 0] = '\0';
+    errno = saved;
+    text[more < 0 ? 0 : hak_min(bytes, capacity - 1)] = '\0';
+    return more < 0 ? SIZE_MAX : bytes;
 }
 
 /* The number behind `key` in a small file; SIZE_MAX: it is not there. */
@@ -270,7 +277,7 @@ static size_t file_number(const char *path, const char *key)
 {
     char text[2048];
     int saved = errno;
-    file_text(path, text, sizeof text);
+    (void)hak_os_file_read(path, text, sizeof text);
     const char *at = strstr(text, key);
     char *end = NULL;
     unsigned long long number = at == NULL ? 0 : strtoull(at + strlen(key), &end, 10);
@@ -348,7 +355,7 @@ static size_t cgroup_left_bytes(const struct group_limit *kind)
 {
     const char *const *names = kind->names;
     char text[4 * PATH_BYTES];
-    file_text("/proc/self/cgroup", text, sizeof text);
+    (void)hak_os_file_read("/proc/self/cgroup", text, sizeof text);
     char *old = strstr(text, kind->line);
     char *below = old != NULL ? old + strlen(kind->line) : strstr(text, "0::");
     if (below == NULL) {

@@ -40,7 +40,7 @@ words() { tr ' ' '\n' <<<"$*" | sed '/^$/d' | sort -u; }
 [[ $(words "$operators" | wc -l) == 20 ]] || fail "this test does not list 20 operators"
 defined "$library" -D >"$work/exported"
 undefined "$library" -D >"$work/imported"
-hak_family=$(words "$family" | sed 's/^/hak_/')
+hak_family="$(words "$family" | sed 's/^/hak_/') hak_policy_set hak_policy_get"
 for name in $family $hak_family _Znwm _ZdlPv _ZdlPvm; do
     grep -qx "$name" "$work/exported" || fail "$(basename "$library") does not export $name"
 done

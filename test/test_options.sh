@@ -56,6 +56,31 @@ for setting in \
     refused "$setting"
 done
 
+# Policies have a message of their own.
+policy_refused() {
+    run_with HAKMEM_POLICY="$1" -- "$program"
+    [[ $status == 0 && $output == "hakmem: HAKMEM_POLICY: $2, using balanced" ]] ||
+        fail "HAKMEM_POLICY=$1: status $status, it said: $output"
+}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+printf '# a policy\n\nclass 64 route MID\nclass 1024 capacity 4000\n' >"$work/bad"
+printf '# a policy\n\nclass 64 route MID\nclass 1024 capacity 400\n' >"$work/good"
+printf 'class 64 route MID\n\0' >"$work/zero"
+{ cat "$work/good" && printf '#%16400d\n' 0; } >"$work/long"
+policy_refused "$work/bad" 'line 4: capacity 4000 is out of range 0..1023'
+policy_refused "$work/none" 'the file cannot be read'
+policy_refused "$work" 'the file cannot be read'
+policy_refused "$work/zero" 'the file is no text of at most 16383 bytes'
+policy_refused "$work/long" 'the file is no text of at most 16383 bytes'
+policy_refused 'class 64 route MID; class 70000 route MID' 'line 1: class 70000 is out of range 1..65536'
+policy_refused policy 'line 1: unknown key policy, not one of class, profile, tiny_max_class, smallmid'
+for policy in "$work/good" balanced low-memory throughput huge-server '' \
+    'class 1..65536 route MID' 'class 4097..65536 route LARGE' 'tiny_max_class 5; smallmid 0'; do
+    taken HAKMEM_POLICY="$policy"
+    taken HAKMEM_POLICY="$policy" HAKMEM_PREWARM=1
+done
+
 run_with HAKMEM_TINY_MAX_CLASS=6 HAKMEM_PREWARM=7 -- /bin/true
 lines=$(grep -c . <<<"$output" || true)
 [[ $status == 0 && $lines == 2 ]] || fail "two bad settings: $lines lines: $output"

@@ -103,7 +103,12 @@ for program in shared static; do
     expect $program.setuid secure 0 "$whole_secure" "${mount[@]}"
     expect $program.setuid secure 0 "$whole_secure" "${mount[@]}" HAKMEM_HUGE_REQUIRE=1
     expect $program.setuid secure 0 "$whole_secure" HAKMEM_HUGETLBFS="$work/mount/none"
+    # A policy as a file is not read; as a text it is.
+    expect $program 'the file cannot be read' 0 "*$whole_plain" HAKMEM_POLICY="$work/mount/none"
+    expect $program.setuid secure 0 "$whole_secure" HAKMEM_POLICY="$work/mount/none"
+    expect $program.setuid secure 0 "$whole_secure" HAKMEM_POLICY=low-memory
+    expect $program.setuid 'line 1: unknown key wrong' 0 "*$whole_secure" HAKMEM_POLICY=wrong
 done
 [[ -z $(ls -A "$work/mount") ]] || fail "there is a file in the directory that was named"
 
-finish "setuid programs in ${work%/*} ignore $refused"
+finish "setuid programs in ${work%/*} ignore $refused and policies in files"
