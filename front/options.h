@@ -41,14 +41,18 @@
       "1 ends the program at start if the reserve, or one page, cannot be had; ignored in "        \
       "privileged programs")                                                                       \
     X(harden, "HAKMEM_HARDEN", NULL, 0, 0, 1, "0 or 1",                                            \
-      "1 stops the program at misuse of the heap; ignored in privileged programs")
+      "1 stops the program at misuse of the heap; ignored in privileged programs")                 \
+    X(learner_interval, "HAKMEM_LEARNER_INTERVAL", NULL, 128, 1, 1000000, "pages",                 \
+      "how many pages close before the learner looks at them again")
 
 /* X(field, name, default, words, help): one of several words, whose number is the value; the
  * default is the first. */
 #define HAK_WORD_OPTIONS(X)                                                                        \
     X(huge, "HAKMEM_HUGE", 0, "off|thp|hugetlb|auto", "what large heaps are backed by")            \
     X(huge_fork, "HAKMEM_HUGE_FORK", 0, "safe|warn",                                               \
-      "safe keeps as many huge pages free as are used, for what a forked child may write")
+      "safe keeps as many huge pages free as are used, for what a forked child may write")         \
+    X(learner, "HAKMEM_LEARNER", 0, "off|observe|on",                                              \
+      "on finds a better policy while the program runs; observe only notes it")
 
 /* X(name, default, range, help): what is read where it is used. */
 #define HAK_TEXT_OPTIONS(X)                                                                        \

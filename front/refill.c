@@ -2,8 +2,8 @@
  * refill: blocks go from pages to magazines and back, by runs.
  */
 #include "front/layout.h"
+#include "front/policy/learner.h"
 #include "front/policy/magazine.h"
-#include "front/policy/policy.h"
 #include "segment/large.h"
 
 /* A page with free slots; when memory is out, once more after everything spare was given back. */
@@ -41,6 +41,7 @@ static void *large_take(struct hak_heap *heap, size_t bin_idx)
 {
     size_t slot_bytes = hak_classes[bin_idx].geometry.slot_bytes;
     void *block = hak_large_alloc(slot_bytes, HAK_PAGE_BYTES);
+    hak_learner_tell(bin_idx, (struct hak_learner_use){1, 1, 0, 1});
     if (HAK_UNLIKELY(block == NULL)) {
         /* Once more, after everything spare was given back. */
         (void)hak_heap_trim();

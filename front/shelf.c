@@ -6,6 +6,7 @@
  * a new page of a segment.
  */
 #include "front/heap.h"
+#include "front/policy/learner.h"
 #include "segment/purge.h"
 
 /* Says to other threads how many pages they may adopt. */
@@ -81,10 +82,12 @@ static bool page_close(struct hak_heap *heap, struct hak_page *page)
     struct hak_shelf *shelf = shelf_of(heap, page);
     enum hak_list kind = page->list;
     list_remove(shelf, page); /* before the page may be another's */
+    struct hak_learner_use use = hak_learner_use(page);
     if (!hak_page_close(page, (uintptr_t)heap, &heap->meta)) {
         list_push_head(shelf, kind, page);
         return false;
     }
+    hak_learner_tell((size_t)(shelf - heap->shelves), use);
     page_count_add(heap, SIZE_MAX);
     return true;
 }

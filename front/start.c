@@ -12,7 +12,7 @@
 #include "front/harden/harden.h"
 #include "front/harden/limit.h"
 #include "front/options.h"
-#include "front/policy/policy.h"
+#include "front/policy/learner.h"
 #include "segment/huge.h"
 #include "segment/os.h"
 #include "segment/purge.h"
@@ -95,6 +95,7 @@ static bool start_once(void)
     }
     huge_reserve();
     hak_policy_start();
+    hak_learner_start();
     hak_purge_init(hak_options.purge_decay_ms);
     hak_thread_init();
     hak_os_barrier_prepare();
@@ -164,6 +165,7 @@ static void fork_child(void)
                                                   memory_order_relaxed);
     hak_arena_fork_child();
     hak_heap_fork_child();
+    hak_learner_fork_child();
     purge_thread_start();
 }
 

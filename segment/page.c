@@ -54,6 +54,8 @@ struct hak_page *hak_page_open(size_t page_idx, const struct hak_geometry *geome
     page->bin_idx = bin_idx;
     page->first_word = 0;
     page->list = HAK_LIST_NONE;
+    page->lowest = geometry->slots;
+    page->taken = page->takes = page->collected = 0;
     for (size_t i = 0; i < geometry->span_pages; i++) {
         /* relaxed: the hand-over of a block orders it before its first use. */
         atomic_store_explicit(&page[i].back, (uint8_t)i, memory_order_relaxed);
@@ -109,6 +111,9 @@ void hak_page_take(struct hak_page *page, void **top, uint32_t count)
     size_t word_idx = page->first_word;
     HAK_ASSERT(count <= hak_page_free_count(page));
     free_count_add(page, 0 - count);
+    page->lowest = (uint16_t)hak_min(page->lowest, hak_page_free_count(page));
+    page->taken += count;
+    page->takes++;
     while (count > 0) {
         uint64_t bits = page->free[word_idx];
         if (bits == 0) {
@@ -177,6 +182,7 @@ uint32_t hak_page_collect(struct hak_page *page)
     }
     if (count != 0) {
         free_count_add(page, count);
+        page->collected += count;
     }
     return count;
 }

@@ -78,6 +78,9 @@ struct hak_page {
             uint16_t words;               /* [owner] of each bitmap */
             uint16_t first_word;          /* [owner] no bit is set in words before this one */
             uint8_t list;                 /* [owner] enum hak_list */
+            uint16_t lowest;              /* [owner] free slots when there were fewest */
+            uint32_t taken, takes;        /* [owner] slots handed out so far, in so many calls */
+            uint32_t collected;           /* [owner] slots freed by other threads so far */
         };
         struct {                             /* of a large block, whoever's who resizes it */
             uint32_t piece_ends[HAK_PIECES]; /* in pages: what came by hak_os_move(), upward */
@@ -168,11 +171,9 @@ bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool
 /* Takes the `count` lowest free slots; writes their blocks to top[0], top[-1], ... so that the
  * lowest is popped first. There are that many. [owner] */
 void hak_page_take(struct hak_page *page, void **top, uint32_t count);
-
 /* Puts blocks back, as many from the start of the array as lie in this page; returns how many.
  * Stops the process at a block that is free already or that is none. [owner] */
 size_t hak_page_give(struct hak_page *page, void *const *blocks, size_t count);
-
 /* Moves remotely freed slots to the free ones; returns how many. [owner] */
 uint32_t hak_page_collect(struct hak_page *page);
 
@@ -188,7 +189,6 @@ void hak_page_forked(void);
 /* Frees slots of one bitmap word from any thread. If the owner must be told, returns its address
  * and has set PENDING: the caller pushes the page on that owner's list. Else 0. */
 uintptr_t hak_page_free_remote(struct hak_page *page, size_t word_idx, uint64_t bits);
-
 /* Changes the owner if the page is ACTIVE, `from` owns it and it is not PENDING. */
 bool hak_page_adopt(struct hak_page *page, uintptr_t from, uintptr_t to);
 /* Bytes of the record that holds the page's bitmaps; 0 if they stand in the descriptor. */

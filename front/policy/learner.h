@@ -1,0 +1,70 @@
+/*
+ * learner: finds a better policy from what pages tell when they retire (Learner v2).
+ *
+ * Purpose   a page that closes says how it was used. Every HAKMEM_LEARNER_INTERVAL pages, one
+ * thread folds what was said since the last time, judges each class, and publishes a policy if a
+ * judgement stood for long enough (HAKMEM_LEARNER=on), or only notes it (observe). Classes that a
+ * policy's text names are not touched. See design/0022-policies-and-learner.md for the judgements.
+ * Owner     the process.
+ * Threads   any tells, in slow paths; one folds at a time, and who comes meanwhile goes on.
+ */
+#ifndef HAK_LEARNER_H
+#define HAK_LEARNER_H
+
+#include "front/policy/policy.h"
+
+/* What a page tells. */
+struct hak_learner_use {
+    uint32_t taken;  /* blocks that were handed out ... */
+    uint32_t takes;  /* ... by so many refills ... */
+    uint32_t remote; /* ... and came back by way of other threads */
+    uint32_t fill;   /* blocks that were out when most were */
+};
+
+/* The same of a class, summed over pages. A block of route LARGE counts as a page. */
+enum hak_told {
+    HAK_TOLD_PAGES,
+    HAK_TOLD_TAKEN,
+    HAK_TOLD_TAKES,
+    HAK_TOLD_REMOTE,
+    HAK_TOLD_FILL,
+    HAK_TOLDS,
+};
+
+struct hak_learner_sample {
+    uint64_t of[HAK_TOLDS];
+    uint64_t all_takes; /* refills of all classes */
+};
+
+/* What the class should have, by one sample. A pure function. */
+struct hak_policy_class hak_learner_judge(size_t bin_idx, const struct hak_learner_sample *sample,
+                                          const struct hak_policy_class *now);
+
+/* How often a judgement must be repeated before it counts. */
+unsigned hak_learner_patience(const struct hak_policy_class *now,
+                              const struct hak_policy_class *wish);
+
+/* In basis points: frees that came by the owner itself, not by other threads; slots in use. */
+unsigned hak_learner_hit_bps(const struct hak_learner_sample *sample);
+unsigned hak_learner_fill_bps(size_t bin_idx, const struct hak_learner_sample *sample);
+
+/* What a page has to tell. [owner] */
+static inline struct hak_learner_use hak_learner_use(const struct hak_page *page)
+{
+    uint32_t fill = page->slots - (uint32_t)page->lowest;
+    return (struct hak_learner_use){page->taken, page->takes, page->collected, fill};
+}
+
+/* A page of the class has retired that had this to tell. Nothing happens while the learner is off.
+ */
+void hak_learner_tell(size_t bin_idx, struct hak_learner_use use);
+
+/* What a class was judged by last, and that judgement. They change while others fold. */
+struct hak_learner_sample hak_learner_told(size_t bin_idx);
+struct hak_policy_class hak_learner_wish(size_t bin_idx);
+
+/* Called within the start; in the child of a fork, where whoever folded is gone. */
+void hak_learner_start(void);
+void hak_learner_fork_child(void);
+
+#endif
