@@ -14,10 +14,8 @@
 #define CASE_SECONDS 1800 /* one that takes longer has no end */
 
 static const struct schedule_case *const tables[] = {
-    schedule_page_cases,
-    schedule_heap_cases,
-    schedule_segment_cases,
-    schedule_start_cases,
+    schedule_page_cases,    schedule_heap_cases,  schedule_policy_cases,
+    schedule_segment_cases, schedule_start_cases,
 };
 
 static struct {

@@ -41,7 +41,7 @@ struct schedule_case {
 };
 
 extern const struct schedule_case schedule_page_cases[], schedule_heap_cases[],
-    schedule_segment_cases[], schedule_start_cases[];
+    schedule_policy_cases[], schedule_segment_cases[], schedule_start_cases[];
 
 /* What a case came to. */
 struct schedule_report {
