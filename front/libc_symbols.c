@@ -8,8 +8,8 @@
  *           them defined here, its allocator is not linked in.
  */
 #include "front/api.c"
-#include "front/info.c"
 #include "front/malloc.c"
+#include "front/observe/info.c"
 
 #define HAK_ALIAS(name) __attribute__((alias(#name), visibility("default"), copy(name)))
 
