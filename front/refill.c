@@ -4,6 +4,7 @@
 #include "front/layout.h"
 #include "front/policy/learner.h"
 #include "front/policy/magazine.h"
+#include "hak_probe.h"
 #include "segment/large.h"
 
 /* A page with free slots; when memory is out, once more after everything spare was given back. */
@@ -64,6 +65,7 @@ void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
         if (shelf->capacity == 0 || !bin_fill(heap, bin_idx, hak_max(shelf->capacity / 2, 1))) {
             return NULL;
         }
+        HAK_PROBE3(refill, heap, bin_idx, hak_bin_count(bin));
     }
     void *block = bin->first;
     hak_bin_pop(bin);
@@ -89,6 +91,7 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
 {
     struct hak_bin *bin = &heap->bins[bin_idx];
     void *places[HAK_BIN_PLACES];
+    HAK_PROBE3(flush, heap, bin_idx, count);
     while (count > 0) {
         void **blocks;
         size_t taken = hak_bin_oldest(bin, count, places, &blocks);

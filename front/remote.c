@@ -6,6 +6,7 @@
  * The protocol with the owner stands in segment/page.h.
  */
 #include "front/heap.h"
+#include "hak_probe.h"
 
 /* What a heap may hold back of other heaps' blocks. */
 #define REMOTE_BYTES_MAX (128 * HAK_KIB)
@@ -37,6 +38,7 @@ static void owner_notify(struct hak_heap *owner, struct hak_page *page)
 static void bits_free(struct hak_page *page, size_t word_idx, uint64_t bits)
 {
     uintptr_t owner = hak_page_free_remote(page, word_idx, bits);
+    HAK_PROBE3(remote, owner, hak_page_start(page), hak_popcount(bits));
     if (owner != 0) {
         owner_notify((struct hak_heap *)owner, page);
     }

@@ -7,6 +7,7 @@
  */
 #include "front/heap.h"
 #include "front/policy/learner.h"
+#include "hak_probe.h"
 #include "segment/purge.h"
 
 /* Says to other threads how many pages they may adopt. */
@@ -89,6 +90,7 @@ static bool page_close(struct hak_heap *heap, struct hak_page *page)
     }
     hak_learner_tell((size_t)(shelf - heap->shelves), use);
     page_count_add(heap, SIZE_MAX);
+    HAK_PROBE3(page_retire, heap, shelf - heap->shelves, hak_page_start(page));
     return true;
 }
 
@@ -182,6 +184,7 @@ static struct hak_page *page_new(struct hak_heap *heap, size_t bin_idx)
     heap->arena_pages = hak_region_pages();
     list_push_head(&heap->shelves[bin_idx], HAK_LIST_PARTIAL, page);
     page_count_add(heap, 1);
+    HAK_PROBE3(page_claim, heap, bin_idx, hak_page_start(page));
     return page;
 }
 

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "hak_probe.h"
 #include "segment/huge.h"
 #include "segment/os.h"
 #include "segment/page.h"
@@ -47,6 +48,7 @@ void *hak_large_alloc(size_t bytes, size_t alignment)
     page->one_mapping = hak_pages_moved(page_idx, count) == 0 && hak_pages_alike(page_idx, count);
     hak_region_set(page_idx, 1, HAK_TAG_LARGE);
     hak_purge_bound(count - hak_pages_dirty(page_idx, count));
+    HAK_PROBE2(large_alloc, hak_region_page_start(page_idx), count * HAK_PAGE_BYTES);
     return hak_region_page_start(page_idx);
 }
 
@@ -72,6 +74,7 @@ void hak_large_free(void *block)
         hak_fatal(hak_large_holds(block) ? "hakmem: free of a pointer inside a block"
                                          : "hakmem: free of a block that is already free");
     }
+    HAK_PROBE2(large_free, block, count * HAK_PAGE_BYTES);
     hak_pages_release(page_idx, count, true);
 }
 

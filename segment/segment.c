@@ -10,6 +10,7 @@
  */
 #include "segment/segment.h"
 
+#include "hak_probe.h"
 #include "segment/huge.h"
 #include "segment/maps.h"
 #include "segment/os.h"
@@ -58,6 +59,16 @@ static void slots_claimed(struct hak_segment *segment, uint32_t run)
     }
 }
 
+/* Also for a purge, which takes a free segment as one of large blocks and gives it back. */
+static inline void segment_probe(size_t segment_idx, enum hak_pool from, enum hak_pool to)
+{
+    if (to != HAK_POOL_FREE) {
+        HAK_PROBE2(segment_claim, segment_idx, to);
+    } else {
+        HAK_PROBE2(segment_release, segment_idx, from);
+    }
+}
+
 /* Replaces the word if it is still `old`, and keeps the maps true. */
 static bool word_replace(size_t segment_idx, uint64_t old, uint64_t new)
 {
@@ -68,6 +79,7 @@ static bool word_replace(size_t segment_idx, uint64_t old, uint64_t new)
         return false;
     }
     if (hak_word_pool(old) != hak_word_pool(new)) {
+        segment_probe(segment_idx, hak_word_pool(old), hak_word_pool(new));
         hak_map_clear((unsigned)hak_word_pool(old), segment_idx);
     }
     if (hak_word_pool(old) != hak_word_pool(new) ||
