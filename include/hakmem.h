@@ -85,6 +85,44 @@ HAK_PUBLIC struct mallinfo2 hak_mallinfo2(void);
 HAK_PUBLIC void hak_malloc_stats(void);
 HAK_PUBLIC int hak_malloc_info(int options, FILE *stream);
 
+/* Where a block comes from. */
+enum hak_tier { HAK_TIER_TINY = 1, HAK_TIER_SMALLMID, HAK_TIER_MID, HAK_TIER_LARGE };
+
+/* A live block, as hak_heap_visit() tells of it. */
+struct hak_block {
+    void *address;
+    size_t bytes;      /* that the program may use: hak_malloc_usable_size() */
+    size_t slot_bytes; /* that it takes: its size class, or whole pages */
+    enum hak_tier tier;
+    int is_own;        /* 1: it belongs to the calling thread's heap */
+    const void *owner; /* names the heap that it belongs to; NULL: none, as for large blocks */
+};
+
+/* Returns 0 to go on, anything else to end the visit. */
+typedef int hak_visitor(const struct hak_block *block, void *context);
+
+enum hak_visit {
+    HAK_VISIT_ALL,     /* every heap was visited */
+    HAK_VISIT_PART,    /* heaps whose threads never left the allocator meanwhile were not */
+    HAK_VISIT_STOPPED, /* by the visitor */
+    HAK_VISIT_NO_MEMORY,
+};
+
+/*
+ * Calls `visit` for live blocks, in no order.
+ * Of the calling thread's heap, and of large blocks, that is every block that is live, each once;
+ * but for one that another thread has freed and not handed back yet (128 KiB a thread at most).
+ * Of other threads' heaps it is every block that lives throughout the call. Blocks that they
+ * allocate or free meanwhile may be told of or not; so may those that they keep at hand, unused,
+ * for their next allocations. If pages pass from heap to heap meanwhile, a block may be told
+ * of twice or not at all. In a hardened process every heap is one, and no block is told of that
+ * was freed before the call.
+ * `visit` holds nothing and may take its time. It must not allocate or free by this library:
+ * nothing breaks if it does, but of those blocks, and others of their size, the visit may tell
+ * wrongly.
+ */
+HAK_PUBLIC enum hak_visit hak_heap_visit(hak_visitor *visit, void *context);
+
 /* Accepts every parameter of mallopt(3) and returns 1; none has a meaning here. */
 HAK_PUBLIC int hak_mallopt(int parameter, int value);
 

@@ -343,6 +343,20 @@ size_t hak_fence_resting_bytes(const struct hak_page *page)
     return bytes;
 }
 
+bool hak_fence_look(size_t page_idx, void **block, size_t *bytes, size_t *all_bytes)
+{
+    hak_lock_take(&yard.lock);
+    const struct fence *fence = hak_page_at(page_idx)->notes;
+    bool live = hak_region_tag(page_idx) == HAK_TAG_LARGE && fence != NULL && !fence->freed;
+    if (live) {
+        *block = block_start(fence);
+        *bytes = fence->asked_bytes;
+        *all_bytes = run_bytes(fence);
+    }
+    hak_lock_drop(&yard.lock);
+    return live;
+}
+
 void hak_fence_check(struct hak_page *page)
 {
     const struct fence *fence = page->notes;

@@ -87,6 +87,9 @@ bool hak_fence_resize(char *block, size_t size, size_t *old_bytes, bool must);
 size_t hak_fence_size(const char *block, enum hak_use use);
 
 size_t hak_fence_resting_bytes(const struct hak_page *page);
+/* Whether a live block starts in the page; then where, its bytes, and those of its run. */
+bool hak_fence_look(size_t page_idx, void **block, size_t *bytes, size_t *all_bytes);
+
 void hak_fence_check(struct hak_page *page);
 void hak_fence_lock(void);
 void hak_fence_unlock(void);
