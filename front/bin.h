@@ -26,6 +26,11 @@ struct hak_bin {
     void **base;  /* [owner] */
 };
 
+/* How many blocks there are, for readers outside of the process (include/hak_view.h). */
+#define HAK_BIN_VIEW                                                                               \
+    .bin_top = HAK_VIEW_FIELD(hak_bin, top), .bin_base = HAK_VIEW_FIELD(hak_bin, base),            \
+    .bin_block_bytes = sizeof(void *)
+
 static inline size_t hak_bin_count(const struct hak_bin *bin)
 {
     return (size_t)(bin->top - bin->base);

@@ -150,7 +150,9 @@ void hak_remote_free_now(void *block);
 void hak_heap_tidy(struct hak_heap *heap);
 void hak_heap_release_all(struct hak_heap *heap);
 
-/* The list of all heaps (thread.c); and how many have no thread, or have one, about. */
+/* [any, atomic] The list of all heaps, which only grows (thread.c); and how many have no thread, or
+ * have one, about. */
+extern HAK_HIDDEN _Atomic(struct hak_heap *) hak_all_heaps;
 struct hak_heap *hak_heap_first(void);
 uint32_t hak_heap_orphans(void);
 uint32_t hak_heap_owned(void);

@@ -114,9 +114,10 @@ static bool option_parse(const struct option *option, const char *text, uint64_t
 static void option_read(const struct option *option)
 {
     const char *name = option->name;
-    /* A privileged program is not ended at its caller's wish. */
-    bool ends = option->value == &hak_options.huge_require || option->value == &hak_options.harden;
-    const char *text = ends ? secure_getenv(name) : getenv(name);
+    /* A privileged program is not ended or published at its caller's wish. */
+    bool harms = option->value == &hak_options.huge_require || option->value == &hak_options.live ||
+                 option->value == &hak_options.harden;
+    const char *text = harms ? secure_getenv(name) : getenv(name);
     if (text == NULL && option->old_name != NULL) {
         name = option->old_name;
         text = getenv(name);

@@ -42,6 +42,8 @@
       "privileged programs")                                                                       \
     X(harden, "HAKMEM_HARDEN", NULL, 0, 0, 1, "0 or 1",                                            \
       "1 stops the program at misuse of the heap; ignored in privileged programs")                 \
+    X(live, "HAKMEM_LIVE", NULL, 0, 0, 1, "0 or 1",                                                \
+      "1 publishes figures in /dev/shm for `hakmem top`; ignored in privileged programs")          \
     X(learner_interval, "HAKMEM_LEARNER_INTERVAL", NULL, 128, 1, 1000000, "pages",                 \
       "how many pages close before the learner looks at them again")
 

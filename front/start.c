@@ -11,6 +11,7 @@
 
 #include "front/harden/harden.h"
 #include "front/harden/limit.h"
+#include "front/observe/live.h"
 #include "front/options.h"
 #include "front/policy/learner.h"
 #include "segment/huge.h"
@@ -99,6 +100,7 @@ static bool start_once(void)
     hak_purge_init(hak_options.purge_decay_ms);
     hak_thread_init();
     hak_os_barrier_prepare();
+    hak_live_start();
     hak_harden_init(); /* last: from here on other threads allocate */
     return true;
 }
@@ -166,6 +168,7 @@ static void fork_child(void)
     hak_arena_fork_child();
     hak_heap_fork_child();
     hak_learner_fork_child();
+    hak_live_fork_child();
     purge_thread_start();
 }
 

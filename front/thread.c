@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "front/harden/harden.h"
+#include "front/observe/live.h"
 #include "front/options.h"
 #include "front/policy/policy.h"
 #include "front/start.h"
@@ -24,18 +25,18 @@ static _Alignas(4096) const char no_heaps[2][4096];
 
 _Thread_local struct hak_heap *hak_heap_self = (struct hak_heap *)(uintptr_t)no_heaps[0];
 
-static _Atomic(struct hak_heap *) all_heaps; /* [any, atomic] a list that only grows */
-static _Atomic(uint32_t) heaps_usable;       /* [any, atomic] how many are not frozen */
-static _Atomic(uint32_t) orphans;            /* [any, atomic] about how many are nobody's */
-static _Atomic(uint32_t) trims;              /* [any, atomic] calls of malloc_trim() */
-static uint32_t forks;                       /* [const while there are threads] of ancestors */
-static pthread_key_t exit_key;               /* [const after init] */
-static bool exit_key_made;                   /* [const after init] */
+_Atomic(struct hak_heap *) hak_all_heaps;
+static _Atomic(uint32_t) heaps_usable; /* [any, atomic] how many are not frozen */
+static _Atomic(uint32_t) orphans;      /* [any, atomic] about how many are nobody's */
+static _Atomic(uint32_t) trims;        /* [any, atomic] calls of malloc_trim() */
+static uint32_t forks;                 /* [const while there are threads] of ancestors */
+static pthread_key_t exit_key;         /* [const after init] */
+static bool exit_key_made;             /* [const after init] */
 
 struct hak_heap *hak_heap_first(void)
 {
     /* acquire: pairs with heap_make(); the heap behind the pointer is initialised. */
-    return atomic_load_explicit(&all_heaps, memory_order_acquire);
+    return atomic_load_explicit(&hak_all_heaps, memory_order_acquire);
 }
 
 uint32_t hak_heap_orphans(void)
@@ -192,7 +193,7 @@ static struct hak_heap *heap_make(uint32_t state)
     heap->next = hak_heap_first();
     /* acq_rel: pairs with hak_heap_first(); and a heap that came in between is `next` now, and is
      * read by way of ours. */
-    while (!atomic_compare_exchange_weak_explicit(&all_heaps, &heap->next, heap,
+    while (!atomic_compare_exchange_weak_explicit(&hak_all_heaps, &heap->next, heap,
                                                   memory_order_acq_rel, memory_order_acquire)) {
     }
     /* relaxed: a figure. */
@@ -462,6 +463,7 @@ void hak_heap_poll(void)
     if (hak_purge_poll()) {
         heaps_tend_all(true);
     }
+    hak_live_poll();
 }
 
 size_t hak_heap_trim(void)

@@ -126,6 +126,10 @@ void hak_os_yield(void);
  * longer than fits, and cut. SIZE_MAX: it cannot be read, and the text is empty. */
 size_t hak_os_file_read(const char *path, char *text, size_t capacity);
 
+/* A new file of that size, all zero, that this process and others can map; only its user may. What
+ * has that name already goes, if it may. NULL if there can be none; later writes cannot fail. */
+void *hak_os_share(const char *path, size_t bytes);
+
 /* Writes to standard error. */
 void hak_os_write_error(const char *text, size_t bytes);
 

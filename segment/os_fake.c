@@ -437,6 +437,13 @@ void hak_os_yield(void)
     errno = saved;
 }
 
+void *hak_os_share(const char *path, size_t bytes)
+{
+    (void)path;
+    (void)bytes;
+    return NULL;
+}
+
 void hak_os_write_error(const char *text, size_t bytes)
 {
     int saved = errno;

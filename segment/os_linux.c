@@ -3,9 +3,9 @@
  *
  * System calls: mmap, munmap, mprotect, madvise, mremap, mincore, getrlimit (prlimit64), sysinfo,
  * write, membarrier, nanosleep; clock_gettime through the vDSO; with huge pages also openat, read,
- * pread64, close, unlink and statfs. Nothing else but what abort() does, for those who write
- * seccomp filters. Those whose functions in libc are cancellation points are made by number: malloc
- * is none.
+ * pread64, close, unlink and statfs; with HAKMEM_LIVE openat, fallocate, close and unlink. Nothing
+ * else but what abort() does, for those who write seccomp filters. Those whose functions in libc
+ * are cancellation points are made by number: malloc is none.
  */
 #include "segment/os.h"
 
@@ -531,6 +531,24 @@ void hak_os_yield(void)
     /* Not sched_yield(): a real-time thread would keep the CPU from the one it waits for. */
     (void)syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = 20000}, NULL);
     errno = saved;
+}
+
+void *hak_os_share(const char *path, size_t bytes)
+{
+    int saved = errno;
+    void *start = MAP_FAILED;
+    (void)unlink(path);
+    int file = file_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
+    /* Not ftruncate(): where the file system is full, a write would be a SIGBUS. */
+    if (file >= 0 && syscall(SYS_fallocate, file, 0, 0L, bytes) == 0) {
+        start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    }
+    if (file >= 0 && start == MAP_FAILED) {
+        (void)unlink(path);
+    }
+    file_close(file);
+    errno = saved;
+    return start == MAP_FAILED ? NULL : start;
 }
 
 void hak_os_write_error(const char *text, size_t bytes)

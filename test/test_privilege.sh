@@ -14,7 +14,7 @@ built "$library" "$archive"
 options_clear
 
 # --- every option is judged
-refused='HAKMEM_HUGETLBFS HAKMEM_HUGE_REQUIRE HAKMEM_HARDEN'
+refused='HAKMEM_HUGETLBFS HAKMEM_HUGE_REQUIRE HAKMEM_HARDEN HAKMEM_LIVE'
 # They choose sizes and times, and protect: a caller can do no harm by them.
 obeyed='HAKMEM_ARENA_GIB HAKMEM_ARENA_MB_INIT HAKMEM_ARENA_MB_MAX HAKMEM_ARENA_GROWTH_LEVELS
 HAKMEM_POOL_TLS_ARENA_MB_INIT HAKMEM_POOL_TLS_ARENA_MB_MAX HAKMEM_POOL_TLS_ARENA_GROWTH_LEVELS
@@ -108,6 +108,11 @@ for program in shared static; do
     expect $program.setuid secure 0 "$whole_secure" HAKMEM_POLICY="$work/mount/none"
     expect $program.setuid secure 0 "$whole_secure" HAKMEM_POLICY=low-memory
     expect $program.setuid 'line 1: unknown key wrong' 0 "*$whole_secure" HAKMEM_POLICY=wrong
+    # Figures of the heap.
+    if [[ -d /dev/shm ]]; then
+        expect $program published 0 $'plain\npublished\nwhole' HAKMEM_LIVE=1
+        expect $program.setuid secure 0 "$whole_secure" HAKMEM_LIVE=1
+    fi
 done
 [[ -z $(ls -A "$work/mount") ]] || fail "there is a file in the directory that was named"
 

@@ -22,6 +22,8 @@ static inline void **hak_bin_link(void *block)
     return block;
 }
 
+#define HAK_BIN_VIEW .bin_top = HAK_VIEW_FIELD(hak_bin, count)
+
 static inline size_t hak_bin_count(const struct hak_bin *bin)
 {
     return bin->count;

@@ -6,6 +6,7 @@
  *                → page_close    when its addresses have rested, too
  */
 #include "front/harden/pen.h"
+#include "front/observe/live.h"
 #include "segment/purge.h"
 
 /* Waiting pages that one search looks at. */
@@ -36,6 +37,7 @@ void hak_pen_count(struct hak_pen *pen)
     if (++pen->takes % TAKES_A_NOTICE == 0) {
         /* relaxed: a count. */
         (void)atomic_fetch_add_explicit(&all_takes, TAKES_A_NOTICE, memory_order_relaxed);
+        hak_live_poll();
     }
 }
 
