@@ -1,15 +1,16 @@
 /*
- * hakmem: the command that runs a program on the library, records what it allocates, or says what
- * the system has for it.
+ * hakmem: the command that runs a program on the library, records what it allocates, says what
+ * the system has for it, or shows a running heap.
  *
  * Purpose   `hakmem run -- PROGRAM ARGUMENT...` puts libhakmem.so first into LD_PRELOAD and
  *           becomes the program; `hakmem record` does so with librecordmalloc.so, which writes
  *           the trace. What it needs is looked for beside this command, then in ../lib and in
  *           the folder that the installation has for it, so
  *           that a build directory and an installation work alike. `hakmem ab` becomes
- *           bench_runner --ab. `hakmem doctor` stands in doctor.h, `hakmem options` in options.h.
+ *           bench_runner --ab. `hakmem doctor` stands in doctor.h, `hakmem options` in options.h,
+ *           `hakmem map` and `hakmem top` in heap.h.
  * Errors    as env(1): 125 the command itself failed, 126 the program cannot be run,
- *           127 there is no such program. The doctor has its own, see the help.
+ *           127 there is no such program. The doctor, map and top have their own, see the help.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "heap.h"
 #include "options.h"
 
 enum { EXIT_SELF = 125, EXIT_NOT_RUNNABLE = 126, EXIT_NOT_FOUND = 127 };
@@ -31,6 +33,8 @@ static const char help[] =
     "       hakmem record [-o FILE] [--] PROGRAM [ARGUMENT]...\n"
     "       hakmem ab [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
     "       hakmem doctor [--json] [--root DIR]\n"
+    "       hakmem map PID|FILE [--show fill|class|owner] [--svg FILE] [--save FILE]\n"
+    "       hakmem top PID [--once] [--json] [--published]\n"
     "       hakmem options [--json | --markdown | --man]\n"
     "       hakmem --help | --version\n"
     "\n"
@@ -49,13 +53,24 @@ static const char help[] =
     "        --root DIR reads the files of /proc and /sys below DIR: for tests,\n"
     "        and to read what was copied from another system.\n"
     "options lists the environment variables that the library reads.\n"
+    "map     draws the heap of a running process, or one that --save wrote to FILE:\n"
+    "        a line a segment of 2 MiB, a sign a page of 64 KiB. --svg FILE makes a\n"
+    "        picture of it.\n"
+    "top     shows once a second what a process has of each size of block; q ends\n"
+    "        it. --once: one time only. --json: an object a line.\n"
+    "        Neither stops the process. Both read its memory, which takes the\n"
+    "        rights of a debugger; where these lack, or with --published, top shows\n"
+    "        what a process publishes that was started with HAKMEM_LIVE=1.\n"
     "\n"
     "run and record work through LD_PRELOAD; what it names already stays, after\n"
     "the library. Their exit status is PROGRAM's, or 125 when hakmem fails, 126\n"
     "when PROGRAM cannot be run, 127 when it is not found. The doctor's is 0 when\n"
     "there is nothing to fix, 1 when something that the environment asks for cannot\n"
     "be had or nothing tells that it can, 2 when it was called wrongly or cannot\n"
-    "write.\n";
+    "write. map and top end with 1 when a file cannot be read or written or the\n"
+    "process ends meanwhile, 2 when called wrongly, 3 when there is no such\n"
+    "process, 4 without the rights, 5 when the library is not in the process, 6\n"
+    "when it is another version's.\n";
 
 /* Says on stderr what is wrong; returns the exit status of the command's own failures. */
 static int complain(const char *what, const char *detail)

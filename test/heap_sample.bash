@@ -1,0 +1,104 @@
+# Sourced by the tests of `hakmem map` and `hakmem top`: runs prog/heap_sample and talks to it.
+# shellcheck shell=bash
+export LC_ALL=C
+build=${HAKMEM_BUILD_DIR:?}
+library=${HAKMEM_LIB:?}
+hakmem=${HAKMEM_BIN:?}
+command -v python3 >/dev/null || { echo "skipped: no python3 to read the JSON with"; exit 77; }
+unset LD_PRELOAD NO_COLOR
+while IFS='=' read -r name _; do
+    case $name in
+    HAKMEM_BUILD_DIR | HAKMEM_LIB | HAKMEM_BIN | HAKMEM_SOURCE_DIR) ;;
+    HAKMEM_*) unset "$name" ;;
+    esac
+done < <(env)
+work=$(mktemp -d)
+chmod 755 "$work"
+failures=0
+sample=
+
+fail() {
+    printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2
+    failures=$((failures + 1))
+}
+
+# sample_start SETTING... [-- PROGRAM]: sets `sample` to the process; it is ready.
+sample_start() {
+    local settings=() program=("$build/test/heap_sample")
+    while (($# > 0)) && [[ $1 != -- ]]; do settings+=("$1"); shift; done
+    (($# == 0)) || program=("${@:2}")
+    mkfifo "$work/in.$$" "$work/out.$$"
+    # In the background its process is the program itself.
+    (exec env LD_PRELOAD="$library" "${settings[@]}" "${program[@]}" "$work/counter" \
+        <"$work/in.$$" >"$work/out.$$") &
+    sample=$!
+    exec {to}>"$work/in.$$" {from}<"$work/out.$$"
+    rm "$work/in.$$" "$work/out.$$"
+    answer=
+    read -r -t 60 -u "$from" answer || true
+    [[ $answer == ready ]] || { fail "the sample did not start: $answer"; exit 1; }
+}
+
+# sample_ask LETTER: sets `answer`.
+sample_ask() {
+    printf '%s' "$1" >&"$to"
+    read -r -t 60 -u "$from" answer || fail "no answer to $1"
+}
+
+sample_end() {
+    exec {to}>&- {from}<&-
+    wait "$sample" 2>/dev/null || true
+    sample=
+}
+
+clean_up() {
+    [[ -z $sample ]] || kill -9 "$sample" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap clean_up EXIT
+
+# expect NAME STATUS PATTERN COMMAND...: exit status, and a line of output that matches.
+expect() {
+    local name=$1 status=$2 pattern=$3 got=0
+    shift 3
+    output=$("$@" 2>&1 </dev/null) || got=$?
+    if [[ $got != "$status" ]] || ! grep -qE -- "$pattern" <<<"$output"; then
+        fail "$name: status $got (expected $status), not '$pattern': $output"
+    fi
+}
+
+# The same sentences of both commands, for all that they cannot read.
+expect_refusals() {
+    local verb=$1 dead other
+    expect no_process 2 "^hakmem: $verb: no process" "$hakmem" "$verb"
+    expect wrong_option 2 "^hakmem: $verb: unknown option .*: --no$" "$hakmem" "$verb" --no 1
+    sleep 0 &
+    dead=$!
+    wait "$dead"
+    expect dead 3 "^hakmem: $verb: there is no such process: $dead$" "$hakmem" "$verb" "$dead"
+    sleep 60 &
+    other=$!
+    expect no_library 5 "^hakmem: $verb: the library is not in process: $other$" \
+        "$hakmem" "$verb" "$other"
+    kill "$other"
+    wait "$other" 2>/dev/null || true
+    if ((EUID != 0)); then
+        expect no_rights 4 "^hakmem: $verb: no right to read .* process: 1: " "$hakmem" "$verb" 1
+    elif command -v setpriv >/dev/null; then
+        cp "$hakmem" "$work/hakmem"
+        expect no_rights 4 "^hakmem: $verb: no right to read .* process: $$: " setpriv \
+            --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$work/hakmem" "$verb" $$
+    fi
+    # A library whose view says that it is of version 99.
+    python3 - "$library" "$work/other.so" <<'PY'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+at = data.index(b"hakview\0\1\0\0\0")
+data[at + 8] = 99
+open(sys.argv[2], "wb").write(data)
+PY
+    library=$work/other.so sample_start
+    expect other_version 6 "^hakmem: $verb: .*another version.*: 99, and this command reads" \
+        "$hakmem" "$verb" "$sample"
+    sample_end
+}
