@@ -3,7 +3,7 @@ _hakmem() {
     local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]:-} options=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "run record ab doctor options --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "run record ab doctor options map top --help --version" -- "$word")
         return
     fi
     case $verb in
@@ -12,6 +12,8 @@ _hakmem() {
     ab) options='--rounds --quick --variant --variants --out --threshold --pin --help --' ;;
     doctor) options='--json --root' ;;
     options) options='--json --markdown --man' ;;
+    map) options='--show --svg --save' ;;
+    top) options='--once --json --published' ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")

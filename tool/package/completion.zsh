@@ -8,6 +8,8 @@ _hakmem() {
             'ab:compare a program on several allocators'
             'doctor:say what the system has of huge pages'
             'options:list the environment variables'
+            'map:draw the heap of a running process'
+            'top:show what a process has of each size'
         )
         _describe verb verbs
         return
@@ -19,6 +21,9 @@ _hakmem() {
         '--variant=[another malloc]:name=library' '*::program:_normal' ;;
     doctor) _arguments '--json[one object]' '--root[read below]:dir:_files -/' ;;
     options) _arguments '--json' '--markdown' '--man' ;;
+    map) _arguments '1:pid or file:_pids' '--show[what signs tell]:what:(fill class owner)' \
+        '--svg[picture]:file:_files' '--save[for later]:file:_files' ;;
+    top) _arguments '1:pid:_pids' '--once' '--json' '--published' ;;
     esac
 }
 _hakmem "$@"
