@@ -454,6 +454,7 @@ case_reserve() {
 # A program with more rights than its user takes no directory from that user.
 case_privileged() {
     pool_fill 64
+    ln -sf "${library##*/}" "$work/$(readlink "$built")" # by its soname
     ${CC:-cc} -O1 -o "$work/linked" "$here/prog/huge_heap.c" "$library" -Wl,-rpath,"$work"
     chmod 755 "$work/linked"
     local settings=(HAKMEM_HUGE=hugetlb "$any" HAKMEM_HUGETLBFS="$work/missing")

@@ -250,9 +250,10 @@ static const struct verb {
     const char *name;
     int (*act)(char **arguments);
 } verbs[] = {
-    {"run", run},       {"record", record},         {"ab", compare},
-    {"doctor", doctor}, {"options", options_print}, {"--help", help_print},
-    {"-h", help_print}, {"help", help_print},       {"--version", version_print},
+    {"run", run},         {"record", record},           {"ab", compare},
+    {"doctor", doctor},   {"options", options_print},   {"map", map_command},
+    {"top", top_command}, {"--help", help_print},       {"-h", help_print},
+    {"help", help_print}, {"--version", version_print},
 };
 
 int main(int count, char **arguments)
