@@ -341,6 +341,7 @@ static void use_any(unsigned index, void *unused)
         }
         if (*place != NULL)
             (*place)[0] = (char)index;
+        SUPPORT_REQUIRE(step % 64 != 0 || hak_mallinfo2().uordblks < 64 * MIB);
         size_t now = hak_memory_bytes(), before = atomic_load(&highest);
         while (now > before && !atomic_compare_exchange_weak(&highest, &before, now))
             continue;

@@ -337,7 +337,8 @@ size_t hak_fence_size(const char *block, enum hak_use use)
 size_t hak_fence_resting_bytes(const struct hak_page *page)
 {
     hak_lock_take(&yard.lock);
-    const struct fence *fence = page->notes;
+    bool is_large = hak_region_tag(hak_page_idx(page)) == HAK_TAG_LARGE; /* still */
+    const struct fence *fence = is_large ? page->notes : NULL;
     size_t bytes = fence != NULL && fence->freed ? run_bytes(fence) : 0;
     hak_lock_drop(&yard.lock);
     return bytes;
