@@ -22,11 +22,12 @@ static int classes_prepare(void **state)
 
 /* ---- judgement ------------------------------------------------------------------------------ */
 
-/* A class with so many refills of so many, each of `blocks`; pages filled to `fill_bps`. */
-static struct hak_learner_sample sample_of(size_t bin_idx, uint64_t takes, uint64_t all_takes,
+/* A class with so many refills in so many slow paths, each of `blocks`; pages filled to `fill_bps`.
+ */
+static struct hak_learner_sample sample_of(size_t bin_idx, uint64_t takes, uint64_t entries,
                                            uint64_t blocks, uint64_t fill_bps)
 {
-    struct hak_learner_sample sample = {.all_takes = all_takes};
+    struct hak_learner_sample sample = {.entries = entries};
     sample.of[HAK_TOLD_PAGES] = 100;
     sample.of[HAK_TOLD_TAKES] = takes;
     sample.of[HAK_TOLD_TAKEN] = takes * blocks;

@@ -5,16 +5,14 @@
 
 #include "front/options.h"
 
-/* A class with less than one of so many refills is rare: its route hardly matters for time. With
- * one of so many it is not rare any more, or busy, and a larger magazine pays. What lies between
- * keeps a class from going back and forth. */
+/* A class with less than one refill in so many slow paths is rare: its route hardly matters for
+ * time. With one in so many it is not rare any more, or busy, and a larger magazine pays. What lies
+ * between keeps a class from going back and forth. */
 #define RARE_SHARE 256
 #define COMMON_SHARE 64
 #define BUSY_SHARE 16
-#define PAGES_MIN 2      /* that a judgement needs ... */
-#define LONG_TAKES 65536 /* ... or so many refills of other classes meanwhile */
-#define SPARSE_BPS 2500  /* up to this fill, LARGE saves more than MID */
-#define BURST_SHARE 4    /* refills of this share of a magazine: it is too small; a half is most */
+#define PAGES_MIN 2         /* that a judgement needs */
+#define SPARSE_BPS 2500     /* up to this fill, LARGE saves more than MID */
 #define PATIENCE_TO_ULTRA 1 /* times that a judgement is made before it counts */
 #define PATIENCE_TO_GROW 2
 #define PATIENCE_TO_SAVE 4
@@ -27,8 +25,7 @@ static _Atomic(uint64_t) told_pages;                /* [any, atomic] of all clas
 static _Atomic(uint32_t) folding;                   /* [any, atomic] 1: somebody folds */
 
 static struct {
-    struct hak_learner_sample sample; /* [who folds] the last one; `all_takes` since then */
-    uint64_t seen_takes;              /* [who folds] of what was told, at the last fold */
+    struct hak_learner_sample sample; /* [who folds] the last one; `entries` since then */
     struct hak_policy_class wish;     /* [who folds] the last judgement ... */
     unsigned repeats;                 /* [who folds] ... that was made so often in a row */
 } classes[HAK_BINS];
@@ -62,34 +59,35 @@ static size_t magazine_of(size_t bin_idx, const struct hak_policy_class *now)
     return now->capacity != 0 ? now->capacity : hak_classes[bin_idx].max_capacity;
 }
 
-/* Refills that empty a page's share of the magazine each time: the blocks come in bursts. */
-static bool is_in_bursts(size_t bin_idx, const struct hak_learner_sample *sample,
-                         const struct hak_policy_class *now)
+/* Refills that bring half of what they can, which is half a magazine, or the slots of a page: the
+ * class is busy and its blocks come in bursts, for which the magazine is too small. */
+static bool is_in_bursts(size_t bin_idx, const struct hak_learner_sample *sample, size_t magazine)
 {
-    return sample->of[HAK_TOLD_TAKES] * BUSY_SHARE >= sample->all_takes &&
-           sample->of[HAK_TOLD_TAKEN] * BURST_SHARE >=
-               sample->of[HAK_TOLD_TAKES] * magazine_of(bin_idx, now);
+    size_t most = hak_min(magazine / 2, hak_classes[bin_idx].geometry.slots);
+    uint64_t takes = sample->of[HAK_TOLD_TAKES];
+    return takes != 0 && takes * BUSY_SHARE >= sample->entries &&
+           sample->of[HAK_TOLD_TAKEN] * 2 >= takes * most;
 }
 
 struct hak_policy_class hak_learner_judge(size_t bin_idx, const struct hak_learner_sample *sample,
                                           const struct hak_policy_class *now)
 {
     struct hak_policy_class wish = *now;
-    size_t most = hak_policy_capacity_max(bin_idx);
+    size_t larger = magazine_of(bin_idx, now) * 2 + 1;
     uint64_t takes = sample->of[HAK_TOLD_TAKES];
-    bool is_common = takes * COMMON_SHARE >= sample->all_takes;
+    bool is_common = takes * COMMON_SHARE >= sample->entries;
     if (now->route != HAK_ROUTE_ULTRA) {
         if (takes != 0 && is_common) {
             wish.route = HAK_ROUTE_ULTRA;
             wish.capacity = 0;
         }
-    } else if (takes != 0 && is_in_bursts(bin_idx, sample, now)) {
-        size_t larger = magazine_of(bin_idx, now) * 2 + 1;
-        wish.capacity = larger <= most ? (uint16_t)larger : now->capacity;
+    } else if (is_in_bursts(bin_idx, sample, larger / 2)) {
+        bool fits = larger <= hak_policy_capacity_max(bin_idx);
+        wish.capacity = fits ? (uint16_t)larger : now->capacity;
     } else if (now->capacity != 0 && !is_common) {
         wish.capacity = 0;
     } else if (hak_classes[bin_idx].geometry.slot_bytes > HAK_POLICY_LARGE_ABOVE &&
-               sample->of[HAK_TOLD_PAGES] >= PAGES_MIN && takes * RARE_SHARE < sample->all_takes) {
+               sample->of[HAK_TOLD_PAGES] >= PAGES_MIN && takes * RARE_SHARE < sample->entries) {
         bool sparse = hak_learner_fill_bps(bin_idx, sample) <= SPARSE_BPS;
         wish.route = sparse ? HAK_ROUTE_LARGE : HAK_ROUTE_MID;
     }
@@ -107,13 +105,11 @@ unsigned hak_learner_patience(const struct hak_policy_class *now,
 
 /* ---- fold ---- */
 
-/* Whether enough was told of a class; or nothing for so long that this tells enough. */
+/* Whether enough was told of a class. */
 static bool class_is_due(size_t bin_idx)
 {
     /* relaxed: a figure. */
-    return atomic_load_explicit(&told[bin_idx][HAK_TOLD_PAGES], memory_order_relaxed) >=
-               PAGES_MIN ||
-           classes[bin_idx].sample.all_takes >= LONG_TAKES;
+    return atomic_load_explicit(&told[bin_idx][HAK_TOLD_PAGES], memory_order_relaxed) >= PAGES_MIN;
 }
 
 /* Judges a class; true if what it should have was said often enough to be done. */
@@ -128,23 +124,22 @@ static bool class_decide(size_t bin_idx, const struct hak_policy_class *now)
     struct hak_policy_class judged = hak_learner_judge(bin_idx, sample, now);
     bool again = class_is(&judged, wish->route, wish->capacity);
     classes[bin_idx].repeats = again ? classes[bin_idx].repeats + 1 : 1;
-    classes[bin_idx].seen_takes = 0;
-    sample->all_takes = 0;
+    sample->entries = 0;
     *wish = judged;
     return !class_is(&judged, now->route, now->capacity) &&
            classes[bin_idx].repeats >= hak_learner_patience(now, &judged);
 }
 
-/* Refills of all classes since the last fold. */
-static uint64_t takes_count(void)
+/* Slow paths of all heaps since the last fold; counts wrap, and so does their sum. */
+static uint32_t entries_count(void)
 {
-    uint64_t count = 0;
-    for (size_t i = 1; i < HAK_BINS; i++) {
-        /* relaxed: a figure. */
-        uint64_t takes = atomic_load_explicit(&told[i][HAK_TOLD_TAKES], memory_order_relaxed);
-        count += takes - classes[i].seen_takes;
-        classes[i].seen_takes = takes;
+    static uint32_t seen; /* [who folds] */
+    uint32_t sum = 0;
+    for (const struct hak_heap *at = hak_heap_first(); at != NULL; at = at->next) {
+        sum += hak_heap_entries(at);
     }
+    uint32_t count = sum - seen;
+    seen = sum;
     return count;
 }
 
@@ -152,11 +147,11 @@ static void fold(void)
 {
     const struct hak_policy *base = hak_policy_now();
     struct hak_policy draft = *base;
-    uint64_t takes = takes_count();
+    uint32_t entries = entries_count();
     bool changed = false;
     for (size_t i = 1; i < HAK_BINS; i++) {
         const struct hak_policy_class *now = &base->classes[i];
-        classes[i].sample.all_takes += takes;
+        classes[i].sample.entries += entries;
         if (!now->is_given && class_is_due(i) && class_decide(i, now)) {
             draft.classes[i] = classes[i].wish;
             changed = true;

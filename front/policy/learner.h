@@ -33,7 +33,7 @@ enum hak_told {
 
 struct hak_learner_sample {
     uint64_t of[HAK_TOLDS];
-    uint64_t all_takes; /* refills of all classes */
+    uint64_t entries; /* slow paths of all heaps meanwhile */
 };
 
 /* What the class should have, by one sample. A pure function. */
