@@ -46,10 +46,11 @@ if [[ ! -e $build/build.ninja ]]; then
         -DCMAKE_C_FLAGS_DEBUG='-O1 -g -DHAK_DEBUG=1' -DHAK_SANITIZE=address,undefined -DHAK_FUZZER=ON \
         -DHAK_HEADER=$header >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 fi
-cmake --build "$build" --target fuzz_operations fuzz_options fuzz_trace >"$work/log" 2>&1 ||
+cmake --build "$build" --target fuzz_operations fuzz_options fuzz_policy fuzz_trace >"$work/log" 2>&1 ||
     { cat "$work/log"; exit 1; }
 export ASAN_OPTIONS=detect_leaks=0
 fuzz fuzz_options "$seconds"
+fuzz fuzz_policy "$seconds"
 fuzz fuzz_trace "$seconds"
 for set in "${option_sets[@]}"; do
     HAKMEM_FUZZ_OPTIONS=$set fuzz fuzz_operations "$(((seconds + 2) / 3))"
