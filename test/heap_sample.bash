@@ -23,6 +23,7 @@ fail() {
 }
 
 # sample_start SETTING... [-- PROGRAM]: sets `sample` to the process; it is ready.
+# shellcheck disable=SC2120 # arguments are optional
 sample_start() {
     local settings=() program=("$build/test/heap_sample")
     while (($# > 0)) && [[ $1 != -- ]]; do settings+=("$1"); shift; done
@@ -97,6 +98,7 @@ at = data.index(b"hakview\0\1\0\0\0")
 data[at + 8] = 99
 open(sys.argv[2], "wb").write(data)
 PY
+    # shellcheck disable=SC2119
     library=$work/other.so sample_start
     expect other_version 6 "^hakmem: $verb: .*another version.*: 99, and this command reads" \
         "$hakmem" "$verb" "$sample"

@@ -121,6 +121,7 @@ sed 's/^hakmem-map 1/hakmem-map 2/' "$work/after" >"$work/newer"
 expect newer 6 'version: 2, and this command reads version 1$' "$hakmem" map "$work/newer"
 expect unwritable 1 'No such file' "$hakmem" map "$work/after" --svg "$work/none/map.svg"
 expect full 1 '^hakmem: map: cannot write' "$hakmem" map "$work/after" --svg /dev/full
+# shellcheck disable=SC2016 # the inner shell expands it
 expect full_text 1 '^hakmem: map: cannot write' \
     bash -c '"$0" map "$1" >/dev/full' "$hakmem" "$work/after"
 expect no_value 2 'nothing after an option.*: --svg$' "$hakmem" map "$sample" --svg

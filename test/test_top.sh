@@ -47,7 +47,9 @@ expect table_head 0 "^hakmem top: heap_sample \($sample\), read from its memory$
     "$hakmem" top "$sample" --once
 ! grep -q $'\033' <<<"$output" || fail "colours in a file"
 expect not_published 5 'publishes nothing' "$hakmem" top "$sample" --once --published
-expect full 1 '^hakmem: top: cannot write' bash -c '"$0" top "$1" --once >/dev/full' "$hakmem" "$sample"
+# shellcheck disable=SC2016 # the inner shell expands it
+expect full 1 '^hakmem: top: cannot write' \
+    bash -c '"$0" top "$1" --once >/dev/full' "$hakmem" "$sample"
 expect no_number 2 'this is no process id: x$' "$hakmem" top x
 
 # --- again and again, with rates, while the process runs on

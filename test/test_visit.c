@@ -419,6 +419,40 @@ static void visit__blocks_of_others_that_were_freed_here__are_not_told_of(void *
     free(oracle.table);
 }
 
+static void *third_free(void *argument)
+{
+    void **blocks = argument;
+    for (size_t i = 0; i < 1000; i += 3)
+        hak_free(blocks[i]);
+    return NULL; /* and hands them back */
+}
+
+static void visit__blocks_that_a_thread_freed_before_its_end__are_not_told_of(void **state)
+{
+    static void *blocks[1000];
+    struct oracle oracle;
+    pthread_t thread;
+    (void)state;
+    oracle_make(&oracle);
+    for (size_t i = 0; i < SUPPORT_COUNT(blocks); i++) {
+        blocks[i] = hak_malloc(i % 7 * 300 + 1);
+        assert_non_null(blocks[i]);
+        oracle_add(&oracle, blocks[i], 1);
+    }
+    assert_int_equal(pthread_create(&thread, NULL, third_free, blocks), 0);
+    pthread_join(thread, NULL);
+    for (size_t i = 0; i < SUPPORT_COUNT(blocks); i += 3)
+        oracle_drop(&oracle, blocks[i]);
+    assert_int_equal(hak_heap_visit(oracle_told, &oracle), HAK_VISIT_ALL);
+    assert_int_equal(oracle.told_live, oracle.live);
+    assert_int_equal(oracle.told_freed, 0);
+    for (size_t i = 0; i < SUPPORT_COUNT(blocks); i++) {
+        if (i % 3 != 0)
+            hak_free(blocks[i]);
+    }
+    free(oracle.table);
+}
+
 /* ---- in a child ---- */
 
 static void child_visit(void *argument)
@@ -506,6 +540,7 @@ int main(int count, char **arguments)
         cmocka_unit_test(visit__threads_that_wait_or_have_ended__tells_of_all_that_they_keep),
         cmocka_unit_test(visit__threads_that_allocate__tells_of_all_that_they_keep),
         cmocka_unit_test(visit__blocks_of_others_that_were_freed_here__are_not_told_of),
+        cmocka_unit_test(visit__blocks_that_a_thread_freed_before_its_end__are_not_told_of),
         cmocka_unit_test(visit__in_the_child_of_a_fork__tells_of_the_parents_blocks),
         cmocka_unit_test(visit__hardened__tells_exactly_of_what_is_live),
     };

@@ -46,6 +46,7 @@ struct heap_page {
     uint8_t class_idx;
     uint16_t owner; /* number of the heap, from 1 on; 0: none that is known */
     uint32_t span_pages;
+    uint32_t back; /* pages to the one that it begins in */
     uint32_t used; /* slots not free; those in magazines are among them */
 };
 

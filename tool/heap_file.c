@@ -89,6 +89,7 @@ static bool span_put(struct heap_map *map, size_t page_idx, struct heap_page hea
         }
         *page = head;
         page->kind = i == 0 ? head.kind : PAGE_MORE;
+        page->back = (uint32_t)i;
     }
     return true;
 }

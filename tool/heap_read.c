@@ -166,7 +166,8 @@ static void page_decode(struct reader *reader, size_t page_idx, uint64_t tag, co
             return;
         }
         const struct heap_class *class = &map->classes[class_idx];
-        bool is_first = field_of(item, view->page_back) == 0;
+        page->back = (uint32_t)min_of(field_of(item, view->page_back), UINT32_MAX);
+        bool is_first = page->back == 0;
         page->kind = is_first ? PAGE_SLOTS : PAGE_MORE;
         page->class_idx = (uint8_t)class_idx;
         page->owner = owner_find(map, tag - tag % view->heap_align);
@@ -192,6 +193,7 @@ static void large_extend(struct heap_map *map)
                 break;
             }
             map->pages[i + j].kind = PAGE_MORE;
+            map->pages[i + j].back = (uint32_t)j;
         }
     }
 }

@@ -62,12 +62,11 @@ int heap_process(const char *text)
 
 size_t heap_head(const struct heap_map *map, size_t page_idx)
 {
-    size_t at = page_idx;
-    while (at > 0 && map->pages[at].kind == PAGE_MORE) {
-        at--;
-    }
-    const struct heap_page *head = &map->pages[at];
-    return head->kind != PAGE_NONE && page_idx - at < head->span_pages ? at : page_idx;
+    size_t back = map->pages[page_idx].back;
+    const struct heap_page *head = &map->pages[page_idx - (back <= page_idx ? back : 0)];
+    bool reaches =
+        (head->kind == PAGE_SLOTS || head->kind == PAGE_LARGE) && back < head->span_pages;
+    return reaches && back <= page_idx ? page_idx - back : page_idx;
 }
 
 unsigned heap_fill(const struct heap_map *map, size_t page_idx)

@@ -371,7 +371,7 @@ static unsigned owners_table_put(const struct picture *picture, unsigned y)
 {
     const struct heap_map *map = picture->map;
     size_t lines = 0;
-    char name[16];
+    char name[32];
     char text[128];
     y = table_line_put(picture, y, "heap", "pages and spans");
     for (size_t i = 0; i < map->owner_count; i++) {

@@ -39,12 +39,6 @@ bool hak_visit_tell(struct hak_walk *walk, struct hak_block block, const struct 
 
 /* ---- a page's live slots ---- */
 
-static uint64_t slots_mask(const struct hak_page *page, size_t word_idx)
-{
-    size_t left = page->slots - word_idx * 64;
-    return left >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << left) - 1;
-}
-
 /* What this thread has freed, and would hand out again, is not live: also of a page that another
  * heap adopted. */
 static void magazine_strike(const struct hak_bin *bin, const struct hak_page *page, uint64_t *live)
@@ -65,7 +59,7 @@ static void page_note(struct hak_walk *walk, const struct hak_page *page)
     for (size_t i = 0; i < page->words; i++) {
         /* acquire: what freers did with these blocks is over when they are not told of. */
         uint64_t remote = atomic_load_explicit(&page->remote[i], memory_order_acquire);
-        note[1 + i] = ~(page->free[i] | remote) & slots_mask(page, i);
+        note[1 + i] = ~(page->free[i] | remote); /* and beyond the last slot */
     }
     magazine_strike(&walk->self->bins[page->bin_idx], page, note + 1);
     walk->noted_words += 1 + page->words;
