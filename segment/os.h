@@ -33,6 +33,9 @@ bool hak_os_hide(void *start, size_t bytes);
  * False: nothing is known of the contents. */
 bool hak_os_purge(void *start, size_t bytes);
 
+/* Has the kernel clear the range in every child of a fork (MADV_WIPEONFORK, Linux 4.14). */
+bool hak_os_wipe_in_child(void *start, size_t bytes);
+
 /* Maps new zero memory over the range; what was there goes back. Lets mappings merge again that
  * hak_os_move() had split. */
 bool hak_os_renew(void *start, size_t bytes);

@@ -51,7 +51,7 @@ static _Atomic(uint64_t) clock_ms = 1000;        /* [any, atomic] */
 
 static const char *const call_names[HAK_FAKE_CALLS] = {
     "reserve",   "commit",   "purge",     "renew",       "move",     "barrier", "any",
-    "unreserve", "huge_map", "huge_hold", "huge_advise", "populate", "hide",
+    "unreserve", "huge_map", "huge_hold", "huge_advise", "populate", "hide",    "wipe",
 };
 
 /* ---- what the test says and asks ------------------------------------------------------------ */
@@ -323,6 +323,12 @@ bool hak_os_purge(void *start, size_t bytes)
     bool done = madvise(start, bytes, MADV_DONTNEED) == 0;
     errno = saved;
     return done;
+}
+
+bool hak_os_wipe_in_child(void *start, size_t bytes)
+{
+    return call_on(HAK_FAKE_WIPE, start, bytes) == SERVED &&
+           madvise(start, bytes, MADV_WIPEONFORK) == 0;
 }
 
 bool hak_os_renew(void *start, size_t bytes)

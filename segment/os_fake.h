@@ -28,6 +28,7 @@ enum hak_fake_call {
     HAK_FAKE_HUGE_ADVISE,
     HAK_FAKE_POPULATE,
     HAK_FAKE_HIDE,
+    HAK_FAKE_WIPE,
     HAK_FAKE_CALLS,
 };
 

@@ -106,6 +106,11 @@ bool hak_os_purge(void *start, size_t bytes)
     return advise(start, bytes, MADV_DONTNEED);
 }
 
+bool hak_os_wipe_in_child(void *start, size_t bytes)
+{
+    return advise(start, bytes, MADV_WIPEONFORK);
+}
+
 bool hak_os_renew(void *start, size_t bytes)
 {
     int saved = errno;
@@ -454,8 +459,8 @@ unsigned hak_os_nodes(void)
 
 int hak_os_node(void)
 {
-    unsigned cpu, node;
-    return getcpu(&cpu, &node) == 0 ? (int)node : -1;
+    unsigned node;
+    return getcpu(NULL, &node) == 0 ? (int)node : -1;
 }
 
 const char *hak_os_huge_mount_fault(const char *mount)
@@ -485,10 +490,8 @@ bool hak_os_huge_advise(void *start, size_t bytes)
 
 uint64_t hak_os_now_ms(void)
 {
-    struct timespec now;
-    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now) != 0) {
-        return 0;
-    }
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
