@@ -45,16 +45,10 @@ void *__libc_valloc(size_t size) HAK_ALIAS(hak_valloc);
 void *__libc_pvalloc(size_t size) HAK_ALIAS(hak_pvalloc);
 int __posix_memalign(void **block, size_t alignment, size_t size) HAK_ALIAS(hak_posix_memalign);
 
-/* glibc takes its allocator's locks around fork(); this one has none. */
-HAK_HIDDEN void __malloc_fork_lock_parent(void);
-HAK_HIDDEN void __malloc_fork_unlock_parent(void);
-HAK_HIDDEN void __malloc_fork_unlock_child(void);
-void __malloc_fork_lock_parent(void)
+/* glibc takes its allocator's locks around fork(); this one takes none there. */
+static void fork_ignore(void)
 {
 }
-void __malloc_fork_unlock_parent(void)
-{
-}
-void __malloc_fork_unlock_child(void)
-{
-}
+HAK_HIDDEN void __malloc_fork_lock_parent(void) __attribute__((alias("fork_ignore")));
+HAK_HIDDEN void __malloc_fork_unlock_parent(void) __attribute__((alias("fork_ignore")));
+HAK_HIDDEN void __malloc_fork_unlock_child(void) __attribute__((alias("fork_ignore")));

@@ -166,6 +166,7 @@ static void fork_child(void)
     (void)atomic_compare_exchange_strong_explicit(&progress, &at, NOT_STARTED, memory_order_relaxed,
                                                   memory_order_relaxed);
     hak_arena_fork_child();
+    hak_harden_fork_child();
     hak_heap_fork_child();
     hak_learner_fork_child();
     hak_live_fork_child();

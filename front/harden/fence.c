@@ -33,7 +33,7 @@ struct fence {
     struct hak_page *page; /* [lock] the first one */
     uint32_t idle_pages;   /* [lock] last ones of the run that do not count as taken */
     uint8_t fences;        /* [lock] ranges of the run that cannot be touched */
-    bool freed;            /* [lock] */
+    bool freed;            /* [lock] or about to be, or resized */
 };
 
 static struct {
@@ -192,8 +192,8 @@ void *hak_fence_take(size_t size, size_t alignment, size_t room)
     hak_lock_take(&yard.lock);
     struct fence *fence = hak_meta_take(&yard.meta, sizeof *fence);
     if (fence == NULL) {
-        hak_lock_drop(&yard.lock);
         hak_large_free(start);
+        hak_lock_drop(&yard.lock);
         return NULL;
     }
     fence->page = hak_page_at(hak_region_page_idx(start));
@@ -211,6 +211,7 @@ void *hak_fence_take(size_t size, size_t alignment, size_t room)
     }
     hak_canary_fill(start + lead_bytes, block_start(fence), canary_of(fence));
     hak_canary_fill(block_start(fence) + size, end, canary_of(fence));
+    hak_lock_order();
     fence->page->notes = fence;
     yard.takes++;
     yard_tidy();
@@ -251,11 +252,21 @@ static void fence_verify(const struct fence *fence)
               HAK_MESSAGE_BEFORE);
 }
 
+/* The live block at an address, which nobody has until this is over: neither has a child that is
+ * forked meanwhile. The lock is held. */
+static struct fence *fence_claim(const char *block, enum hak_use use)
+{
+    struct fence *fence = fence_find(block, use);
+    fence_verify(fence);
+    fence->freed = true;
+    hak_lock_order();
+    return fence;
+}
+
 void hak_fence_give(char *block)
 {
     hak_lock_take(&yard.lock);
-    struct fence *fence = fence_find(block, HAK_USE_FREE);
-    fence_verify(fence);
+    struct fence *fence = fence_claim(block, HAK_USE_FREE);
     char *start = run_start(fence);
     char *from = start + fence->lead_bytes;
     bool purged = hak_os_purge(from, (size_t)(run_end(fence) - from));
@@ -268,7 +279,6 @@ void hak_fence_give(char *block)
         fence->fences = hak_fence_close(start, run_bytes(fence));
     }
     run_idle(fence, purged ? fence->page->span_pages : 0);
-    fence->freed = true;
     fence->freed_at = yard.takes;
     fence->next = NULL;
     *(yard.oldest != NULL ? &yard.newest->next : &yard.oldest) = fence;
@@ -317,11 +327,12 @@ static bool fence_move(struct fence *fence, size_t size)
 bool hak_fence_resize(char *block, size_t size, size_t *old_bytes, bool must)
 {
     hak_lock_take(&yard.lock);
-    struct fence *fence = fence_find(block, HAK_USE_REALLOC);
-    fence_verify(fence);
+    struct fence *fence = fence_claim(block, HAK_USE_REALLOC);
     *old_bytes = fence->asked_bytes;
     bool worth = must || size >= hak_min(*old_bytes, run_bytes(fence) / 2);
     bool stays = worth && fence_move(fence, size);
+    hak_lock_order();
+    fence->freed = false;
     hak_lock_drop(&yard.lock);
     return stays;
 }
@@ -358,20 +369,23 @@ bool hak_fence_look(size_t page_idx, void **block, size_t *bytes, size_t *all_by
     return live;
 }
 
-void hak_fence_check(struct hak_page *page)
+void hak_fence_check(size_t page_idx)
 {
-    const struct fence *fence = page->notes;
-    if (fence != NULL && !fence->freed) {
+    hak_lock_take(&yard.lock); /* tags of large blocks are cleared under it */
+    const struct fence *fence = hak_page_at(page_idx)->notes;
+    if (hak_region_tag(page_idx) == HAK_TAG_LARGE && fence != NULL && !fence->freed) {
         fence_verify(fence);
     }
-}
-
-void hak_fence_lock(void)
-{
-    hak_lock_take(&yard.lock);
-}
-
-void hak_fence_unlock(void)
-{
     hak_lock_drop(&yard.lock);
+}
+
+void hak_fence_settle(void)
+{
+    if (hak_lock_is_lost(&yard.lock)) {
+        yard.oldest = NULL;
+        yard.resting_bytes = 0;
+        memset(&yard.meta, 0, sizeof yard.meta);
+        hak_lock_order();
+        hak_lock_recover(&yard.lock);
+    }
 }

@@ -3,7 +3,6 @@
  */
 #include "front/harden/harden.h"
 
-#include <pthread.h>
 #include <sys/auxv.h>
 
 #include "front/harden/guard.h"
@@ -37,6 +36,55 @@ uint64_t hak_harden_random(uint64_t *state)
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
     z = (z ^ z >> 27) * 0x94d049bb133111eb;
     return z ^ z >> 31;
+}
+
+/* ---- forks ---- */
+
+static _Atomic(uint64_t) own_state; /* [any, atomic] where the kernel clears no page */
+_Atomic(uint64_t) *hak_lock_state = &own_state;
+_Atomic(uint64_t) hak_lock_numbers = HAK_LOCK_NUMBERS;
+_Thread_local uint64_t hak_lock_number;
+
+static void state_set(uint64_t state)
+{
+    /* release: pairs with hak_lock_take(); what was left half-way is settled. */
+    atomic_store_explicit(hak_lock_state, state, memory_order_release);
+}
+
+static void state_init(void)
+{
+    size_t os_page = hak_os_page_bytes();
+    void *page = hak_meta_new(os_page, os_page);
+    if (page != NULL && hak_os_wipe_in_child(page, os_page)) {
+        hak_lock_state = page;
+    }
+    state_set(HAK_LOCK_SETTLED);
+}
+
+/* Again in a child that was forked while this goes on. */
+void hak_lock_settle(void)
+{
+    uint64_t self = hak_lock_self();
+    uint64_t at = HAK_LOCK_UNSETTLED;
+    /* acquire: pairs with state_set(). */
+    while (!atomic_compare_exchange_strong_explicit(hak_lock_state, &at, self, memory_order_acquire,
+                                                    memory_order_acquire)) {
+        if (at == HAK_LOCK_SETTLED || at == self) {
+            return;
+        }
+        at = HAK_LOCK_UNSETTLED;
+        hak_os_yield();
+    }
+    hak_slots_settle();
+    hak_fence_settle();
+    state_set(HAK_LOCK_SETTLED);
+}
+
+void hak_harden_fork_child(void)
+{
+    if (hak_lock_state == &own_state) {
+        state_set(HAK_LOCK_UNSETTLED);
+    }
 }
 
 /* ---- once a process ---- */
@@ -77,29 +125,12 @@ void hak_harden_init(void)
     uint64_t seed = hak_harden_random(&bytes[0]) + hak_harden_random(&bytes[1]);
     hak_canary_secret = hak_harden_random(&seed);
     hak_slots_init(&seed);
+    state_init();
     /* release: pairs with hak_harden_is_on(). */
     atomic_store_explicit(&hak_hardened, true, memory_order_release);
 }
 
-/* Every lock in rank order; a child gets them as the thread that made it has them. */
-static void lock_all(void)
-{
-    hak_slots_lock();
-    hak_fence_lock();
-}
-
-static void unlock_all(void)
-{
-    hak_fence_unlock();
-    hak_slots_unlock();
-}
-
-__attribute__((constructor)) static void harden_loaded(void)
-{
-    if (hak_start() && is_on()) {
-        (void)pthread_atfork(lock_all, unlock_all, unlock_all);
-    }
-}
+/* ---- at exit ---- */
 
 /* What nobody freed, and what was freed and not handed out again, is looked at in the end. */
 __attribute__((destructor)) static void harden_ends(void)
@@ -107,18 +138,15 @@ __attribute__((destructor)) static void harden_ends(void)
     if (!is_on()) {
         return;
     }
-    lock_all();
     for (size_t page_idx = 0; page_idx < hak_region_pages(); page_idx++) {
         uintptr_t tag = hak_region_tag(page_idx);
         struct hak_page *page = hak_page_at(page_idx);
         if (tag == HAK_TAG_LARGE) {
-            hak_fence_check(page);
-        } else if (hak_slots_own(tag)) {
-            hak_slots_check(page);
-            page_idx += page->span_pages - 1;
+            hak_fence_check(page_idx);
+        } else if (hak_slots_own(tag) && page == hak_page_of(hak_page_start(page))) {
+            hak_slots_check(page, tag);
         }
     }
-    unlock_all();
 }
 
 /* ---- calls ---- */

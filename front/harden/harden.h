@@ -11,8 +11,8 @@
  *               any            harden.c  which of the two; start, fork, the check at exit
  *
  * Owner     the process: pens (slots.c) and the freed large blocks (fence.c) are everybody's.
- * Threads   any; a lock a class of sizes, and one for large blocks, taken one at a time, by
- *           a fork all of them in that order.
+ * Threads   any; a lock a class of sizes, and one for large blocks, one of them held at a time;
+ *           by a fork none, see lock.h.
  * Errors    NULL and ENOMEM as everywhere; misuse ends in hak_fatal() with a fixed message.
  */
 #ifndef HAK_HARDEN_H
@@ -26,6 +26,9 @@ bool hak_harden_decide(void);
 /* Called within the start: after the options were read; after the tables were filled. */
 void hak_harden_choose(void);
 void hak_harden_init(void);
+
+/* Called in the child of a fork. */
+void hak_harden_fork_child(void);
 
 extern HAK_HIDDEN _Atomic(bool) hak_hardened; /* [who starts the process, atomic] */
 

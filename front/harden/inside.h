@@ -72,10 +72,12 @@ bool hak_slots_own(uintptr_t tag);
 /* See hak_harden_resting_bytes(). */
 size_t hak_slots_resting_bytes(const struct hak_page *page, uintptr_t tag);
 
-/* Looks at every slot of a page. The locks are held. */
-void hak_slots_check(struct hak_page *page);
-void hak_slots_lock(void);
-void hak_slots_unlock(void);
+/* Looks at every slot of a page that has that tag; of one that has it no more, at none. */
+void hak_slots_check(struct hak_page *page, uintptr_t tag);
+
+/* In the child of a fork: pens that are lost start anew, without the pages they had. Blocks in
+ * those stay what they are, and rest for ever once they are freed. */
+void hak_slots_settle(void);
 
 /* ---- fence.c: large blocks; the same for an address in a page without such a tag ---- */
 
@@ -90,9 +92,11 @@ size_t hak_fence_resting_bytes(const struct hak_page *page);
 /* Whether a live block starts in the page; then where, its bytes, and those of its run. */
 bool hak_fence_look(size_t page_idx, void **block, size_t *bytes, size_t *all_bytes);
 
-void hak_fence_check(struct hak_page *page);
-void hak_fence_lock(void);
-void hak_fence_unlock(void);
+/* Looks at the live block, if any, of a page with the tag of large blocks. */
+void hak_fence_check(size_t page_idx);
+
+/* As hak_slots_settle(): what was freed rests for ever. */
+void hak_fence_settle(void);
 
 /* Lets all freed large blocks go. */
 void hak_fence_release_all(void);

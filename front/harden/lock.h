@@ -2,8 +2,11 @@
  * lock: mutual exclusion in a hardened process.
  *
  * Purpose   a lock that knows its holder: a fork, or the check at exit, inside a handler that
- *           interrupted the holder must not wait for itself. A thread is known by the address of
- *           a variable of its own, which is the same in the child of a fork.
+ *           interrupted the holder must not wait for itself. A thread is known by a number, which
+ *           no other one ever gets, and which it keeps in the child of a fork.
+ * Forks     take no lock, so nobody can wait for a fork, nor a fork for anybody. In its child
+ *           locks may be lost: held by threads that are not there, and may have left half-way what
+ *           the lock guards. Whoever is first at any lock there settles that before he takes it.
  * Threads   any. Who waits gives the CPU away after a while.
  */
 #ifndef HAK_LOCK_H
@@ -18,18 +21,34 @@
 #define HAK_LOCK_SPINS 200
 
 struct hak_lock {
-    _Atomic(uintptr_t) holder; /* [any, atomic] 0: nobody */
-    uint32_t depth;            /* [holder] takes beyond the first */
+    _Atomic(uint64_t) holder; /* [any, atomic] 0: nobody */
+    uint32_t depth;           /* [holder] takes beyond the first */
 };
 
-static inline uintptr_t hak_lock_self(void)
+/* The number of the thread that settles what a fork left, or one of these. The kernel clears it in
+ * every child (MADV_WIPEONFORK); where it cannot, a handler does. */
+enum { HAK_LOCK_UNSETTLED, HAK_LOCK_SETTLED, HAK_LOCK_NUMBERS };
+extern HAK_HIDDEN _Atomic(uint64_t)
+    *hak_lock_state; /* [any, atomic] the pointer: const after init */
+
+extern HAK_HIDDEN _Atomic(uint64_t) hak_lock_numbers;     /* [any, atomic] the next one */
+extern HAK_HIDDEN _Thread_local uint64_t hak_lock_number; /* [its thread] 0: none yet */
+
+/* In the child of a fork: frees what lost locks guard, and the locks. */
+void hak_lock_settle(void);
+
+static inline uint64_t hak_lock_self(void)
 {
-    return (uintptr_t)&hak_heap_self;
+    if (HAK_UNLIKELY(hak_lock_number == 0)) {
+        /* relaxed: only that it differs from all others matters. */
+        hak_lock_number = atomic_fetch_add_explicit(&hak_lock_numbers, 1, memory_order_relaxed);
+    }
+    return hak_lock_number;
 }
 
 static inline bool hak_lock_is_mine(const struct hak_lock *lock)
 {
-    /* relaxed: only the thread itself writes its own address. */
+    /* relaxed: only the thread itself writes its own number. */
     return atomic_load_explicit(&lock->holder, memory_order_relaxed) == hak_lock_self();
 }
 
@@ -48,7 +67,15 @@ static inline bool hak_lock_try(struct hak_lock *lock)
 
 static inline void hak_lock_take(struct hak_lock *lock)
 {
-    for (uint32_t spins = 0; !hak_lock_try(lock); spins++) {
+    for (uint32_t spins = 0;; spins++) {
+        /* acquire: pairs with hak_lock_settle(). Each time: a handler may fork while this waits. */
+        if (HAK_UNLIKELY(atomic_load_explicit(hak_lock_state, memory_order_acquire) !=
+                         HAK_LOCK_SETTLED)) {
+            hak_lock_settle();
+        }
+        if (hak_lock_try(lock)) {
+            return;
+        }
         if (hak_lock_is_mine(lock)) {
             lock->depth++;
             return;
@@ -67,6 +94,28 @@ static inline void hak_lock_drop(struct hak_lock *lock)
     }
     /* release: pairs with the acquire in hak_lock_try(). */
     atomic_store_explicit(&lock->holder, 0, memory_order_release);
+}
+
+/* For who settles: whether the holder is not in this process. */
+static inline bool hak_lock_is_lost(const struct hak_lock *lock)
+{
+    /* relaxed: no other thread takes a lock now. */
+    return atomic_load_explicit(&lock->holder, memory_order_relaxed) != 0 &&
+           !hak_lock_is_mine(lock);
+}
+
+static inline void hak_lock_recover(struct hak_lock *lock)
+{
+    lock->depth = 0;
+    hak_lock_drop(lock);
+}
+
+/* What stands before it is there in the child of a fork, if anything of what stands behind is: the
+ * child has what a thread did up to one of its instructions. */
+static inline void hak_lock_order(void)
+{
+    /* seq_cst: for the compiler only. */
+    atomic_signal_fence(memory_order_seq_cst);
 }
 
 #endif

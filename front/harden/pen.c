@@ -166,7 +166,7 @@ static bool page_retire(struct hak_pen *pen, struct hak_page *page)
     if (small == NULL) {
         return false;
     }
-    hak_slots_check(page);
+    hak_slots_check(page, (uintptr_t)&marks[page->bin_idx]);
     notes->epoch = epoch_now() - 2; /* every slot becomes free */
     hak_pen_age(pen, page);
     char *start = hak_page_start(page);
@@ -278,17 +278,37 @@ struct hak_page *hak_pen_page(struct hak_pen *pen, size_t bin_idx)
 
 /* ---- all of them ---- */
 
-void hak_slots_lock(void)
+/* Pages with that tag, of which some may be half open, or half closed: no block lives in those. */
+static void pages_freeze(uintptr_t tag)
 {
-    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
-        hak_lock_take(&hak_pens[bin_idx].lock);
+    static struct hak_notes none = {.retired = true};
+    for (size_t page_idx = 0; page_idx < hak_region_pages(); page_idx++) {
+        if (hak_region_tag(page_idx) != tag) {
+            continue;
+        }
+        struct hak_page *page = hak_page_of(hak_region_page_start(page_idx));
+        if (hak_region_tag(hak_page_idx(page)) != tag) {
+            hak_region_set(page_idx, 1, HAK_TAG_NONE); /* the rest of a span */
+            continue;
+        }
+        page->list = HAK_ON_FROZEN;
+        page->notes = page->notes == NULL ? &none : page->notes;
     }
 }
 
-void hak_slots_unlock(void)
+void hak_slots_settle(void)
 {
-    for (size_t bin_idx = HAK_BINS; --bin_idx > 0;) {
-        hak_lock_drop(&hak_pens[bin_idx].lock);
+    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+        struct hak_pen *pen = &hak_pens[bin_idx];
+        if (hak_lock_is_lost(&pen->lock)) {
+            pages_freeze((uintptr_t)&marks[bin_idx]);
+            memset(pen->lists, 0, sizeof pen->lists);
+            memset(&pen->meta, 0, sizeof pen->meta);
+            pen->next_page = NULL;
+            pen->empty_bytes = pen->resting_bytes = 0;
+            hak_lock_order();
+            hak_lock_recover(&pen->lock);
+        }
     }
 }
 

@@ -8,6 +8,7 @@
  * Owner     the process; pages come and go, pens and the notes' records stay.
  * Threads   who holds the pen's lock.
  * Invariant of a page: live + |free| + |remote| + |fresh| + slot 0 == slots
+ *           A frozen page has none: only which of its slots are live, and their slack, is known.
  */
 #ifndef HAK_PEN_H
 #define HAK_PEN_H
@@ -24,6 +25,7 @@ enum hak_pen_list {
     HAK_ON_EMPTY,   /* no block lives here; by the time of the last free */
     HAK_ON_RETIRED, /* the same, and it cannot be touched; by the time it came here */
     HAK_PEN_LISTS,
+    HAK_ON_FROZEN, /* on none, for ever: its pen was lost in a fork; see hak_slots_settle() */
 };
 
 struct hak_pen {

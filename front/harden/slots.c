@@ -61,10 +61,13 @@ static void slack_set(struct hak_page *page, size_t slot, size_t old, size_t siz
     size_t slack = page->slot_bytes - size;
     if (slack > old) {
         hak_canary_fill(start + size, end - old, hak_canary_of(start));
-    } else {
+    }
+    hak_lock_order(); /* a frozen page's slack holds the canary */
+    hak_notes_of(page)->slacks[slot] = (uint16_t)(slack | HAK_SLOT_LIVE);
+    hak_lock_order();
+    if (slack < old) {
         memset(end - old, 0, old - slack);
     }
-    hak_notes_of(page)->slacks[slot] = (uint16_t)(slack | HAK_SLOT_LIVE);
 }
 
 static char *slot_fill(struct hak_page *page, size_t slot, size_t size)
@@ -204,10 +207,13 @@ static void slot_rest(struct hak_pen *pen, struct hak_page *page, size_t slot)
 {
     struct hak_notes *notes = hak_notes_of(page);
     slot_clear(pen, hak_slot_start(page, slot), page->slot_bytes - hak_slot_slack(notes, slot));
+    notes->slacks[slot] &= HAK_SLACK_MASK;
+    if (page->list == HAK_ON_FROZEN) {
+        return;
+    }
     uint32_t epoch = notes->epoch;
     hak_pen_age(pen, page);
     notes->fresh[slot / 64] |= (uint64_t)1 << slot % 64;
-    notes->slacks[slot] &= HAK_SLACK_MASK;
     notes->live--;
     pen->resting_bytes += page->slot_bytes;
     uint8_t to = notes->live == 0                 ? HAK_ON_EMPTY
@@ -272,14 +278,19 @@ size_t hak_slots_resting_bytes(const struct hak_page *page, uintptr_t tag)
 
 /* ---- all of them ---- */
 
-void hak_slots_check(struct hak_page *page)
+void hak_slots_check(struct hak_page *page, uintptr_t tag)
 {
+    struct hak_pen *pen = &hak_pens[hak_pen_bin(tag)];
+    hak_lock_take(&pen->lock);
     const struct hak_notes *notes = hak_notes_of(page);
-    for (size_t slot = 1; !notes->retired && slot < page->slots; slot++) {
+    bool known = hak_region_tag(hak_page_idx(page)) == tag && !notes->retired;
+    for (size_t slot = 1; known && slot < page->slots; slot++) {
         if (hak_slot_is_live(page, slot)) {
             slot_verify(page, slot);
-        } else if (notes->slacks[slot] != HAK_SLACK_NONE || page->slot_bytes <= HAK_SMALL_MAX) {
+        } else if (page->list != HAK_ON_FROZEN &&
+                   (notes->slacks[slot] != HAK_SLACK_NONE || page->slot_bytes <= HAK_SMALL_MAX)) {
             slot_verify_unused(page, slot);
         }
     }
+    hak_lock_drop(&pen->lock);
 }
