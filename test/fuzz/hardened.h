@@ -165,11 +165,11 @@ static size_t hardened_check(bool all)
         uintptr_t tag = hak_region_tag(page_idx);
         struct hak_page *page = hak_page_at(page_idx);
         if (tag == HAK_TAG_LARGE) {
-            hak_fence_check(page);
+            hak_fence_check(page_idx);
         } else if (hak_slots_own(tag)) {
             live += pen_page_check(page);
             if (all)
-                hak_slots_check(page);
+                hak_slots_check(page, tag);
             page_idx += page->span_pages - 1;
         }
     }
