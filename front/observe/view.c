@@ -38,7 +38,7 @@ const struct hak_view hak_view = {
     .segment_word = HAK_VIEW_FIELD(hak_segment, word),
     .segment_dirty = HAK_VIEW_FIELD(hak_segment, dirty),
     .segment_backing = HAK_VIEW_FIELD(hak_segment, backing),
-    .heap_next = HAK_VIEW_FIELD(hak_heap, next),
+    .heap_next = {offsetof(struct hak_heap, next), sizeof(void *)},
     .heap_state = HAK_VIEW_FIELD(hak_heap, state),
     .heap_entries = HAK_VIEW_FIELD(hak_heap, entries),
     HAK_BIN_VIEW,
