@@ -278,6 +278,51 @@ static void large__asked_of_after_its_free__has_no_bytes(void **state)
     scenario_run(ask_where_nothing_lives, NULL);
 }
 
+/* ---- hardened ------------------------------------------------------------------------------- */
+
+/* The kernel has no room for the arena: there is no block, and nothing that is asked does harm. */
+static void ask_where_nothing_started(void *unused)
+{
+    char ours[16] = {0};
+    (void)unused;
+    SUPPORT_REQUIRE(setenv("HAKMEM_HARDEN", "1", 1) == 0);
+    errno = 0;
+    SUPPORT_REQUIRE(hak_malloc(10) == NULL && errno == ENOMEM);
+    SUPPORT_REQUIRE(hak_malloc_usable_size(support_hide(ours)) == 0);
+    errno = 0;
+    SUPPORT_REQUIRE(hak_realloc(support_hide(ours), 10) == NULL && errno == ENOMEM);
+    hak_free(support_hide(ours));
+}
+
+static void harden__not_started__refuses_and_frees_nothing(void **state)
+{
+    (void)state;
+    scenario_run(ask_where_nothing_started, NULL);
+}
+
+#define MANY 300 /* so many that most of their pages are taken out of use */
+
+static void free_twice_where_the_page_is_gone(void *unused)
+{
+    char *blocks[MANY];
+    (void)unused;
+    SUPPORT_REQUIRE(setenv("HAKMEM_HARDEN", "1", 1) == 0);
+    hak_fake_wake(4096);
+    for (size_t i = 0; i < MANY; i++)
+        SUPPORT_REQUIRE((blocks[i] = hak_malloc(60000)) != NULL);
+    for (size_t i = 0; i < MANY; i++)
+        hak_free(blocks[i]);
+    SUPPORT_REQUIRE(hak_fake_count(HAK_FAKE_HIDE) > MANY / 16);
+    hak_free(support_hide(blocks[0]));
+}
+
+static void harden__freed_twice_after_its_page_retired__stops(void **state)
+{
+    (void)state;
+    expect_end(free_twice_where_the_page_is_gone, SIGABRT,
+               "hakmem: free of a block that is already free");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +333,8 @@ int main(void)
         cmocka_unit_test(threads__ended_and_its_heap_taken__gets_another_for_the_call),
         cmocka_unit_test(large__freed_twice_above_a_live_one__is_told_from_inside),
         cmocka_unit_test(large__asked_of_after_its_free__has_no_bytes),
+        cmocka_unit_test(harden__not_started__refuses_and_frees_nothing),
+        cmocka_unit_test(harden__freed_twice_after_its_page_retired__stops),
     };
     return cmocka_run_group_tests_name("rare_paths", tests, NULL, NULL);
 }

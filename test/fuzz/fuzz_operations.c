@@ -246,6 +246,8 @@ static void other(const struct operation *op)
     default:
         errno = 0;
         FUZZ_REQUIRE(hak_malloc(too_much) == NULL && errno == ENOMEM);
+        errno = 0;
+        FUZZ_REQUIRE(hak_realloc(block->start, too_much) == NULL && errno == ENOMEM);
         FUZZ_REQUIRE(hak_memalign(op->size | 3, 10) == NULL && errno == EINVAL);
         hak_free(NULL);
         break;
