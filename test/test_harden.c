@@ -5,7 +5,7 @@
  *
  * ctest: labels=quick timeout=120
  */
-#include "front/harden/harden.h"
+#include "front/harden/pen.h"
 #include "segment/segment.h"
 
 #include "support.h"
@@ -138,6 +138,55 @@ static size_t addresses_taken(void)
     return slots * HAK_PAGE_BYTES;
 }
 
+/* Blocks of every class come and go until each pen is one short of telling the others. */
+static void pens_hold_their_notice(void)
+{
+    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++)
+        while (hak_pens[bin_idx].takes % HAK_NOTICE_TAKES != HAK_NOTICE_TAKES - 1)
+            hak_free(support_hide(hak_malloc(hak_classes[bin_idx].geometry.slot_bytes - 1)));
+}
+
+/* One block of each class, and then so many as are left. */
+static void takes_of_all_classes(size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        hak_free(support_hide(
+            hak_malloc(i == 0 || i >= HAK_BINS ? 0 : hak_classes[i].geometry.slot_bytes - 1)));
+}
+
+/* What pens have not told of yet when a block is freed is not taken for its rest. */
+static void harden__no_pen_has_told_its_last__rests_all_the_same(void **state)
+{
+    enum { HELD = 400, BYTES = 50000 };
+    static char *held[HELD];
+    struct hak_pen *pen = &hak_pens[hak_class_bin(BYTES + 1)];
+    size_t back = 0;
+    (void)state;
+    for (size_t phase = 0; phase < 2 * HAK_EPOCH_TAKES; phase += 37) {
+        bool long_enough = phase % 2 != 0;
+        size_t count = 0;
+        do
+            held[count] = support_hide(hak_malloc(BYTES));
+        while (++count < HELD - 50 && pen->lists[HAK_ON_PARTIAL].head != NULL);
+        takes_of_all_classes(phase);
+        pens_hold_their_notice();
+        hak_free(held[0]);
+        takes_of_all_classes(long_enough ? 3 * HAK_EPOCH_TAKES : HAK_REST_TAKES);
+        bool found = false;
+        for (size_t tries = 0; tries < 50; tries++) {
+            held[count] = support_hide(hak_malloc(BYTES));
+            found |= held[count++] == held[0];
+            if (!long_enough)
+                break;
+        }
+        assert_false(found && !long_enough);
+        back += found;
+        while (count-- > 1)
+            hak_free(held[count]);
+    }
+    assert_in_range(back, 5, 100);
+}
+
 static void harden__freed_blocks__come_back_in_the_end(void **state)
 {
     const size_t sizes[] = {100, 1000, 9000, 65000, 300000};
@@ -228,6 +277,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(harden__on__threads_have_no_heap),
         cmocka_unit_test(harden__first_block__lies_anywhere),
         cmocka_unit_test(harden__freed_block__rests_for_1000_allocations),
+        cmocka_unit_test(harden__no_pen_has_told_its_last__rests_all_the_same),
         cmocka_unit_test(harden__freed_blocks__come_back_in_the_end),
         cmocka_unit_test(harden__many_freed_at_once__memory_goes_back),
         cmocka_unit_test(harden__threads_share_blocks__contents_hold),

@@ -15,6 +15,11 @@
  */
 #define HAK_REST_TAKES 1000
 
+/* Those of a class are noticed by the process in bundles. An epoch is so long that it does not
+ * matter which are not noticed yet. */
+#define HAK_NOTICE_TAKES 4
+#define HAK_EPOCH_TAKES (HAK_REST_TAKES + HAK_BINS * (HAK_NOTICE_TAKES - 1))
+
 #define HAK_MESSAGE_PAST_END "hakmem: write past the end of a block"
 #define HAK_MESSAGE_BEFORE "hakmem: write before the start of a block"
 #define HAK_MESSAGE_AFTER_FREE "hakmem: write to a block after it was freed"

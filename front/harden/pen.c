@@ -30,13 +30,12 @@ size_t hak_pen_bin(uintptr_t tag)
 /* Blocks handed out by all pens, but for the last few of each: who rests does so a little longer.
  */
 static _Atomic(uint64_t) all_takes; /* [any, atomic] */
-#define TAKES_A_NOTICE 8
 
 void hak_pen_count(struct hak_pen *pen)
 {
-    if (++pen->takes % TAKES_A_NOTICE == 0) {
+    if (++pen->takes % HAK_NOTICE_TAKES == 0) {
         /* relaxed: a count. */
-        (void)atomic_fetch_add_explicit(&all_takes, TAKES_A_NOTICE, memory_order_relaxed);
+        (void)atomic_fetch_add_explicit(&all_takes, HAK_NOTICE_TAKES, memory_order_relaxed);
         hak_live_poll();
     }
 }
@@ -44,7 +43,7 @@ void hak_pen_count(struct hak_pen *pen)
 static uint32_t epoch_now(void)
 {
     /* relaxed: a count. */
-    return (uint32_t)(atomic_load_explicit(&all_takes, memory_order_relaxed) / HAK_REST_TAKES);
+    return (uint32_t)(atomic_load_explicit(&all_takes, memory_order_relaxed) / HAK_EPOCH_TAKES);
 }
 
 static size_t notes_bytes(size_t slots, size_t words)

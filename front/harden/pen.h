@@ -3,7 +3,7 @@
  *
  * Purpose   the pages of the class, by what can be had from them, and the clock of rest. Pages are
  *           those of segment/page.h without an owning heap: `free` says which slots may be handed
- *           out, `remote` and the notes' `fresh` which are at rest. Every HAK_REST_TAKES blocks, of
+ *           out, `remote` and the notes' `fresh` which are at rest. Every HAK_EPOCH_TAKES blocks, of
  *           whatever size, begin an epoch. A slot that was freed in one rests all through the next.
  * Owner     the process; pages come and go, pens and the notes' records stay.
  * Threads   who holds the pen's lock.

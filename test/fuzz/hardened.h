@@ -19,9 +19,6 @@
 
 #include "fuzz.h"
 
-/* A pen tells of its blocks by eights, so of what the clock of rest shows up to seven a pen were
- * handed out before. */
-#define HARDENED_SLOT_REST (HAK_REST_TAKES - 7 * (HAK_BINS - 1))
 /* Freed large blocks may keep this share of the arena. */
 #define HARDENED_SHARE 8
 #define RESTING_MAX ((size_t)2048)
@@ -91,10 +88,8 @@ static bool rests(const struct resting *block)
 {
     size_t share_bytes = hak_arena.max_segments * HAK_SEGMENT_BYTES / HARDENED_SHARE;
     uint64_t takes = hardened.takes[block->large] - block->takes;
-    return block->start != NULL &&
-           (block->large
-                ? takes < HAK_REST_TAKES && hardened.runs_bytes - block->runs_bytes <= share_bytes
-                : takes < HARDENED_SLOT_REST);
+    return block->start != NULL && takes < HAK_REST_TAKES &&
+           (!block->large || hardened.runs_bytes - block->runs_bytes <= share_bytes);
 }
 
 /* A block was handed out, or resized: the bytes from `kept` on are new. */
