@@ -69,7 +69,8 @@ static void misuse_do(enum misuse misuse, unsigned char *start, size_t bytes, un
         hak_free(start);
     } else if (misuse == WRITE_AFTER_FREE) {
         at[0] = 1;
-        struct hak_page *page = hak_page_of(start); /* as at exit; a large block cannot be touched */
+        struct hak_page *page =
+            hak_page_of(start); /* as at exit; a large block cannot be touched */
         hak_slots_check(page, hak_region_tag(hak_page_idx(page)));
     } else if (misuse == RESIZE_FREED) {
         hak_free(hak_realloc(start, 1 + number));
