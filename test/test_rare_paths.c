@@ -316,6 +316,19 @@ static void free_twice_where_the_page_is_gone(void *unused)
     hak_free(support_hide(blocks[0]));
 }
 
+static void free_above_a_large_block(void *unused)
+{
+    (void)unused;
+    SUPPORT_REQUIRE(setenv("HAKMEM_HARDEN", "1", 1) == 0);
+    hak_free(support_hide(two_blocks() + MIB));
+}
+
+static void harden__freed_above_a_large_block__is_told_from_inside(void **state)
+{
+    (void)state;
+    expect_end(free_above_a_large_block, SIGABRT, "hakmem: free of a pointer that is no block");
+}
+
 static void harden__freed_twice_after_its_page_retired__stops(void **state)
 {
     (void)state;
@@ -335,6 +348,7 @@ int main(void)
         cmocka_unit_test(large__asked_of_after_its_free__has_no_bytes),
         cmocka_unit_test(harden__not_started__refuses_and_frees_nothing),
         cmocka_unit_test(harden__freed_twice_after_its_page_retired__stops),
+        cmocka_unit_test(harden__freed_above_a_large_block__is_told_from_inside),
     };
     return cmocka_run_group_tests_name("rare_paths", tests, NULL, NULL);
 }
