@@ -9,7 +9,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=${HAKMEM_BUILD_DIR:-$here/../build/release}
-library=$(realpath -m "${HAKMEM_LIB:-$build/libhakmem.so}")
+library=$(realpath -ms "${HAKMEM_LIB:-$build/libhakmem.so}")
 program=$build/test/fork_handlers
 forks=${FORKS:-200}
 unset LD_PRELOAD

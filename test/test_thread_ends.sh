@@ -6,7 +6,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 build=${HAKMEM_BUILD_DIR:-$here/../build/release}
-library=$(realpath -m "${HAKMEM_LIB:-$build/libhakmem.so}")
+library=$(realpath -ms "${HAKMEM_LIB:-$build/libhakmem.so}")
 host=$build/test/plugin_host
 unset LD_PRELOAD
 work=$(mktemp -d)

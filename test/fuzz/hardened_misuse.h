@@ -69,9 +69,10 @@ static void misuse_do(enum misuse misuse, unsigned char *start, size_t bytes, un
         hak_free(start);
     } else if (misuse == WRITE_AFTER_FREE) {
         at[0] = 1;
-        struct hak_page *page =
-            hak_page_of(start); /* as at exit; a large block cannot be touched */
-        hak_slots_check(page, hak_region_tag(hak_page_idx(page)));
+        struct hak_page *page = hak_page_of(start); /* as at exit */
+        uintptr_t tag = hak_region_tag(hak_page_idx(page));
+        if (hak_slots_own(tag)) /* a large block could not be touched */
+            hak_slots_check(page, tag);
     } else if (misuse == RESIZE_FREED) {
         hak_free(hak_realloc(start, 1 + number));
     } else {
