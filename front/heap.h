@@ -34,6 +34,8 @@
 #include "front/classes.h"
 
 #define HAK_HEAP_ALIGN ((size_t)4096)
+/* Frees of NULL, from a thread's first block on, that may be libc's at the end of the thread. */
+#define HAK_NULL_LOOKS 1000
 
 /* A list of pages, linked through their descriptors. */
 struct hak_page_list {
@@ -78,6 +80,7 @@ struct hak_heap {
     size_t arena_pages;       /* [owner] pages known to have tags */
     _Atomic(uintptr_t) *tags; /* [const while owned] */
 
+    uint32_t null_looks;        /* [owner] of HAK_NULL_LOOKS, those that are left */
     uint32_t seen_ticks;        /* [owner] of the purge clock, at the last tidying */
     uint32_t seen_trims;        /* [owner] of malloc_trim() calls, obeyed so far */
     uint32_t sweep_bin;         /* [owner] where the next sweep of partial pages goes on */
@@ -106,7 +109,7 @@ struct hak_heap {
 };
 
 _Static_assert(offsetof(struct hak_heap, shelves) < HAK_HEAP_ALIGN + 512, "hot fields come first");
-_Static_assert(offsetof(struct hak_heap, tags) + sizeof(void *) <= HAK_HEAP_ALIGN,
+_Static_assert(offsetof(struct hak_heap, seen_ticks) <= HAK_HEAP_ALIGN,
                "what the fast paths read stands in the first 4 KiB");
 _Static_assert(sizeof(struct hak_bin) == 2 * HAK_GRAIN, "size in grains to bin is one shift");
 

@@ -256,6 +256,7 @@ static struct hak_heap *heap_attach(void)
     heap_thaw(heap);
     if (exit_key_made) {
         (void)pthread_setspecific(exit_key, heap); /* may allocate: that enters once more */
+        heap->null_looks = HAK_NULL_LOOKS;
     }
     if (hak_options.prewarm != 0) {
         heap_prewarm(heap);
@@ -384,11 +385,11 @@ static void heap_thread_exit(void *value)
 }
 
 /* glibc frees NULL after a thread's last destructors. A heap whose first block came in the last
- * round of those is under the key no more, and that came too late for a destructor of its own. */
+ * round of those is under the key no more. It is young: later on, nobody looks. */
 void hak_heap_freed_null(void)
 {
     struct hak_heap *heap = hak_heap_self;
-    if (exit_key_made && hak_heap_is_real(heap) && pthread_getspecific(exit_key) == NULL) {
+    if (heap->null_looks != 0 && heap->null_looks-- != 0 && pthread_getspecific(exit_key) == NULL) {
         heap_thread_exit(heap);
     }
 }
