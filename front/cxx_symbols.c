@@ -2,14 +2,11 @@
  * cxx_symbols: C++ operator new and delete, in C.
  *
  * Purpose   the two forms that all others of libstdc++ come down to, so that `new` is one call and
- *           not two. Only these, and one form in harden/sized_symbols.c that calls what there is: a
- *           program that replaces them must find its own behind the other 18 forms too, and
- *           libstdc++ sees to that. Whoever wants all 20 in one file links
- *           operators.cpp (libhakmem-cxx.a). Names are those of the Itanium C++ ABI on 64-bit
- *           targets. What only libstdc++ can do (find the new-handler, throw std::bad_alloc) is
- *           reached by weak references: a C program never needs it.
- * Errors    as the C++ standard has it: call the new-handler and try again as long as there is one,
- *           then throw.
+ *           not two. A program that replaces them must find its own behind the other 18 forms:
+ *           harden/sized_symbols.c and libstdc++ see to that. Whoever wants all 20 in one file
+ * links operators.cpp. What only libstdc++ can do (find the new-handler, throw std::bad_alloc) is
+ * reached by weak references: a C program never needs it. Errors    as the C++ standard has it:
+ * call the new-handler and try again as long as there is one, then throw.
  */
 #include <stddef.h>
 
@@ -22,15 +19,18 @@ typedef void (*new_handler)(void);
 extern new_handler _ZSt15get_new_handlerv(void) __attribute__((weak));
 extern void _ZSt17__throw_bad_allocv(void) __attribute__((weak));
 
-static HAK_COLD void *new_slow(size_t size)
+HAK_HIDDEN HAK_COLD void *hak_cxx_new_slow(size_t alignment, size_t size);
+HAK_PUBLIC __attribute__((weak)) void *_Znwm(size_t size); /* operator new(std::size_t) */
+HAK_PUBLIC __attribute__((weak)) void _ZdlPv(void *block); /* operator delete(void *) */
+HAK_HIDDEN void *hak_cxx_new(size_t size) __attribute__((alias("_Znwm")));
+HAK_HIDDEN void hak_cxx_delete(void *block) __attribute__((alias("_ZdlPv")));
+
+void *hak_cxx_new_slow(size_t alignment, size_t size)
 {
-    while (_ZSt15get_new_handlerv != NULL) {
-        new_handler handler = _ZSt15get_new_handlerv();
-        if (handler == NULL) {
-            break;
-        }
+    new_handler handler;
+    while (_ZSt15get_new_handlerv != NULL && (handler = _ZSt15get_new_handlerv()) != NULL) {
         handler();
-        void *block = hak_malloc(size);
+        void *block = hak_memalign(alignment, size);
         if (block != NULL) {
             return block;
         }
@@ -41,14 +41,10 @@ static HAK_COLD void *new_slow(size_t size)
     hak_fatal("hakmem: operator new without memory and without libstdc++ to say so");
 }
 
-HAK_PUBLIC void *_Znwm(size_t size); /* operator new(std::size_t) */
-HAK_PUBLIC void _ZdlPv(void *block); /* operator delete(void *) */
-HAK_HIDDEN void hak_cxx_delete(void *block) __attribute__((alias("_ZdlPv")));
-
 void *_Znwm(size_t size)
 {
     void *block = hak_malloc(size);
-    return HAK_LIKELY(block != NULL) ? block : new_slow(size);
+    return HAK_LIKELY(block != NULL) ? block : hak_cxx_new_slow(1, size);
 }
 
 void _ZdlPv(void *block)

@@ -26,6 +26,8 @@ _ZnamSt11align_val_t _ZnwmSt11align_val_tRKSt9nothrow_t _ZnamSt11align_val_tRKSt
 _ZdlPv _ZdaPv _ZdlPvm _ZdaPvm _ZdlPvRKSt9nothrow_t _ZdaPvRKSt9nothrow_t _ZdlPvSt11align_val_t
 _ZdaPvSt11align_val_t _ZdlPvmSt11align_val_t _ZdaPvmSt11align_val_t
 _ZdlPvSt11align_val_tRKSt9nothrow_t _ZdaPvSt11align_val_tRKSt9nothrow_t'
+# Of these, the shared library has those that are no nothrow forms.
+shared_operators=$(tr -s ' ' '\n' <<<"$operators" | grep -v nothrow | tr '\n' ' ')
 
 # defined FILE [-D], undefined FILE [-D]: names, one a line, without versions.
 defined() {
@@ -42,7 +44,7 @@ defined "$library" -D >"$work/exported"
 undefined "$library" -D >"$work/imported"
 hak_family=$(words "$family" | sed 's/^/hak_/')
 own='hak_heap_visit hak_policy_get hak_policy_set' # what libc does not have
-for name in $family $hak_family $own _Znwm _ZdlPv _ZdlPvm; do
+for name in $family $hak_family $own $shared_operators; do
     grep -qx "$name" "$work/exported" || fail "$(basename "$library") does not export $name"
 done
 for name in $family $static_family; do
@@ -51,10 +53,10 @@ for name in $family $static_family; do
     fi
 done
 stray=$(comm -23 "$work/exported" \
-    <(words "$family" "$hak_family" "$own" _Znwm _ZdlPv _ZdlPvm "$static_family") | tr '\n' ' ')
+    <(words "$family" "$hak_family" "$own" "$shared_operators" "$static_family") | tr '\n' ' ')
 [[ -z $stray ]] || fail "exported beyond the list: $stray"
 defined "$archive" -g 2>/dev/null >"$work/archived"
-for name in $family $hak_family $own _Znwm _ZdlPv _ZdlPvm $static_family; do
+for name in $family $hak_family $own $shared_operators $static_family; do
     grep -qx "$name" "$work/archived" || fail "$(basename "$archive") does not define $name"
 done
 cxx_archive=$(dirname "$archive")/libhakmem-cxx.a

@@ -18,7 +18,12 @@ int main(int, char **argv)
 {
     std::size_t size = std::strtoul(argv[1], nullptr, 10);
     for (int i = 0; i < 100; i++) {
+        const std::align_val_t to{64};
         ::operator delete(::operator new(size), size);
+        ::operator delete[](::operator new[](size), size);
+        ::operator delete(::operator new(size, to), size, to);
+        ::operator delete[](::operator new[](size, to), size, to);
+        ::operator delete[](::operator new[](size, to, std::nothrow), size, to);
         delete[] new std::string[5];
         delete new wide;
         delete[] new wide[3];
