@@ -6,6 +6,7 @@
  *   server   small blocks that come and go, with rare ones of 8 to 64 KiB, of which some stay
  *   sparse   many blocks of one Mid size, of which few stay; then others of another size
  *   shift    a Mid size is common in one phase and rare in the next, while another one is not
+ *   lumps    small blocks, and of each of five Mid sizes two blocks now and then; trims in between
  *   steady   small blocks that come and go, and nothing else
  * Blocks are not touched but for their first byte, so that instructions are malloc's and the
  * loop's. At the end of each phase the memory that malloc holds is read (mallinfo2), and of these
@@ -129,6 +130,18 @@ static void shift(void)
     }
 }
 
+static void lumps(void)
+{
+    for (size_t phase = 0; phase < 8; phase++) {
+        churn(300, 12000, 16, 200);
+        for (size_t i = 0; i < 10; i++)
+            slot_fill(300 + i, 18000 + 8000 * (i / 2));
+        phase_end();
+        free_all();
+        (void)malloc_trim(0);
+    }
+}
+
 static void steady(void)
 {
     for (size_t phase = 0; phase < 4; phase++) {
@@ -142,7 +155,7 @@ static const struct {
     void (*run)(void);
 } workloads[] = {
     {"bursts", bursts}, {"server", server}, {"sparse", sparse},
-    {"shift", shift},   {"steady", steady},
+    {"shift", shift},   {"lumps", lumps},   {"steady", steady},
 };
 
 static void run(size_t chosen, uint64_t rounds)
@@ -191,8 +204,8 @@ int main(int argc, char **argv)
            (argc < 2 || strcmp(argv[1], workloads[chosen].name) != 0))
         chosen++;
     if (chosen == sizeof workloads / sizeof workloads[0]) {
-        fprintf(stderr, "bench_learner: the first argument is bursts, server, sparse, shift or "
-                        "steady\n");
+        fprintf(stderr, "bench_learner: the first argument is bursts, server, sparse, shift, "
+                        "lumps or steady\n");
         return 2;
     }
     if (argc <= 4)
