@@ -482,6 +482,59 @@ static void harden_fork__pen_lost__its_slots_rest_for_ever(void **state)
     run(rest_in_child, NULL);
 }
 
+static struct hak_page *half_closed; /* a span that nobody else has blocks in */
+
+/* As hak_pen_tidy() leaves a page half-way: first without notes, then with the tags' rest. */
+static void *close_half(void *unused)
+{
+    char *block = support_hide(hak_malloc(30000));
+    half_closed = hak_page_of(block);
+    void *notes = half_closed->notes;
+    size_t page_idx = hak_page_idx(half_closed);
+    uintptr_t tag = hak_region_tag(page_idx);
+    hak_lock_take(&hak_pens[hak_pen_bin(tag)].lock);
+    half_closed->notes = NULL;
+    park();
+    hak_region_set(page_idx, 1, HAK_TAG_NONE);
+    park();
+    hak_region_set(page_idx, 1, tag);
+    half_closed->notes = notes;
+    hak_lock_drop(&hak_pens[hak_pen_bin(tag)].lock);
+    hak_free(block);
+    return unused;
+}
+
+static void fork_half_closed(void *unused)
+{
+    pthread_t thread;
+    (void)unused;
+    pipes_open();
+    begin();
+    SUPPORT_REQUIRE(pthread_create(&thread, NULL, close_half, NULL) == 0);
+    hear(answers);
+    child_run();
+    tell(commands);
+    hear(answers);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)use_some(NULL);
+        SUPPORT_REQUIRE(half_closed->span_pages > 1 && half_closed->notes == NULL);
+        for (size_t i = 0; i < half_closed->span_pages; i++)
+            SUPPORT_REQUIRE(hak_region_tag(hak_page_idx(half_closed) + i) == HAK_TAG_NONE);
+        child_work();
+    }
+    child_wait(child);
+    tell(commands);
+    SUPPORT_REQUIRE(pthread_join(thread, NULL) == 0);
+    leave();
+}
+
+static void harden_fork__page_half_closed__child_works(void **state)
+{
+    (void)state;
+    run(fork_half_closed, NULL);
+}
+
 /* ---- a fork while this thread waits ------------------------------------------------------------
  */
 
@@ -534,6 +587,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(harden_fork__pen_lost__misuse_is_stopped),
         cmocka_unit_test(harden_fork__pen_lost__its_slots_rest_for_ever),
+        cmocka_unit_test(harden_fork__page_half_closed__child_works),
         cmocka_unit_test(harden_fork__by_a_handler_of_who_waits__child_goes_on),
         cmocka_unit_test(harden_fork__at_any_instruction_of_another__child_works),
         cmocka_unit_test(harden_fork__page_not_cleared_by_the_kernel__child_works),
