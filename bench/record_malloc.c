@@ -48,9 +48,11 @@ void cfree(void *block);
 void free_sized(void *block, size_t bytes);
 void free_aligned_sized(void *block, size_t align, size_t bytes);
 
-/* C++: operator new(std::size_t) and operator delete(void *). */
+/* C++: operator new(std::size_t) and operator delete(void *), and the same with an alignment. */
 void *_Znwm(size_t bytes);
 void _ZdlPv(void *block);
+void *_ZnwmSt11align_val_t(size_t bytes, size_t align);
+void _ZdlPvSt11align_val_t(void *block, size_t align);
 
 enum phase { PHASE_NEW, PHASE_STARTING, PHASE_READY };
 static _Atomic int phase; /* [any, atomic] */
@@ -541,20 +543,25 @@ static bool block_is_noted(const void *block)
     return noted;
 }
 
-/* The next operator calls the new-handler and tries again, or throws. */
-static void *new_without_memory(size_t bytes)
+/* The next operator, which calls the new-handler and tries again, or throws. */
+static void *operator_next(const char *name)
 {
     static const char line[] = "hakmem record: operator new without memory and without libstdc++\n";
-    void *(*next_new)(size_t);
-    *(void **)&next_new = dlsym(RTLD_NEXT, "_Znwm");
-    if (next_new == NULL) {
+    void *found = dlsym(RTLD_NEXT, name);
+    if (found == NULL) {
         (void)quiet_write(STDERR_FILENO, line, sizeof line - 1);
         abort();
     }
-    void *block = next_new(bytes);
+    return found;
+}
+
+static void *noted_if_new(void *block, size_t bytes, size_t align)
+{
     if (call_begin()) {
-        if (!block_is_noted(block))
+        if (!block_is_noted(block) && align == 0)
             note_new(TRACE_MALLOC, block, bytes, 0);
+        else if (!block_is_noted(block))
+            note_aligned(block, bytes, align);
         call_end();
     }
     return block;
@@ -562,11 +569,32 @@ static void *new_without_memory(size_t bytes)
 
 void *_Znwm(size_t bytes)
 {
+    void *(*next_new)(size_t);
     void *block = malloc(bytes == 0 ? 1 : bytes); /* as libstdc++ does: never NULL for no bytes */
-    return block != NULL ? block : new_without_memory(bytes);
+    if (block != NULL)
+        return block;
+    *(void **)&next_new = operator_next("_Znwm");
+    return noted_if_new(next_new(bytes), bytes, 0);
 }
 
 void _ZdlPv(void *block)
 {
+    free(block);
+}
+
+void *_ZnwmSt11align_val_t(size_t bytes, size_t align)
+{
+    void *(*next_new)(size_t, size_t);
+    /* as libstdc++ does */
+    void *block = aligned_alloc(align, (bytes == 0 ? align : bytes + align - 1) & -align);
+    if (block != NULL)
+        return block;
+    *(void **)&next_new = operator_next("_ZnwmSt11align_val_t");
+    return noted_if_new(next_new(bytes, align), bytes, align);
+}
+
+void _ZdlPvSt11align_val_t(void *block, size_t align)
+{
+    (void)align;
     free(block);
 }
