@@ -220,7 +220,9 @@ bool hak_arena_commit(size_t segments)
 
 void hak_arena_fork_child(void)
 {
-    hak_arena_turn_end();
+    if (!hak_arena.config.commits_in_turn) { /* else that was done, see hak_lock_settle() */
+        hak_arena_turn_end();
+    }
     hak_huge_fork_child();
     for (size_t i = 0; i < hak_arena_end(); i++) { /* who cleared a bit looks again no more */
         hak_map_clear((unsigned)hak_word_pool(hak_segment_word(i)), i);

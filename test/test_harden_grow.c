@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #define BYTES ((size_t)3 << 20)
 #define WAIT_MS 300
@@ -92,6 +93,40 @@ static void harden__two_threads_grow_the_arena__no_fence_opens(void **state)
     hak_free(early);
 }
 
+/* More than any step commits beyond what was asked for. */
+#define MANY_BYTES ((size_t)200 << 20)
+
+static void *take_many(void *unused)
+{
+    late = support_hide(hak_malloc(MANY_BYTES));
+    return unused;
+}
+
+/* No handler tells the child: one that was registered earlier may allocate. */
+static void harden__fork_while_the_arena_grows__child_grows_it_too(void **state)
+{
+    pthread_t thread;
+    int status = -1;
+    (void)state;
+    step_go(ARMED);
+    SUPPORT_REQUIRE(pthread_create(&thread, NULL, take_many, NULL) == 0);
+    while (step_now() != HALTED)
+        nap();
+    pid_t child = _Fork();
+    if (child == 0) {
+        alarm(20);
+        step_go(IDLE);
+        char *block = hak_malloc(MANY_BYTES);
+        _exit(block != NULL && readable_is(block + MANY_BYTES - 1) ? 0 : 1);
+    }
+    assert_true(child > 0);
+    step_go(DONE);
+    pthread_join(thread, NULL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    hak_free(late);
+}
+
 static void harden__start__is_told_when_all_is_set_up(void **state)
 {
     (void)state;
@@ -103,6 +138,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(harden__two_threads_grow_the_arena__no_fence_opens),
+        cmocka_unit_test(harden__fork_while_the_arena_grows__child_grows_it_too),
         cmocka_unit_test(harden__start__is_told_when_all_is_set_up),
     };
     (void)argc;

@@ -75,6 +75,7 @@ void hak_lock_settle(void)
         at = HAK_LOCK_UNSETTLED;
         hak_os_yield();
     }
+    hak_arena_turn_end(); /* who had it is not there; nobody here got it before this */
     hak_slots_settle();
     hak_fence_settle();
     state_set(HAK_LOCK_SETTLED);

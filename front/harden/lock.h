@@ -65,14 +65,20 @@ static inline bool hak_lock_try(struct hak_lock *lock)
                                                  memory_order_acquire, memory_order_relaxed);
 }
 
+/* Before a lock is tried, or the arena grows. */
+static inline void hak_lock_ready(void)
+{
+    /* acquire: pairs with hak_lock_settle(). */
+    if (HAK_UNLIKELY(atomic_load_explicit(hak_lock_state, memory_order_acquire) !=
+                     HAK_LOCK_SETTLED)) {
+        hak_lock_settle();
+    }
+}
+
 static inline void hak_lock_take(struct hak_lock *lock)
 {
     for (uint32_t spins = 0;; spins++) {
-        /* acquire: pairs with hak_lock_settle(). Each time: a handler may fork while this waits. */
-        if (HAK_UNLIKELY(atomic_load_explicit(hak_lock_state, memory_order_acquire) !=
-                         HAK_LOCK_SETTLED)) {
-            hak_lock_settle();
-        }
+        hak_lock_ready(); /* each time: a handler may fork while this waits */
         if (hak_lock_try(lock)) {
             return;
         }
