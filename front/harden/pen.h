@@ -4,10 +4,12 @@
  * Purpose   the pages of the class, by what can be had from them, and the clock of rest. Pages are
  *           those of segment/page.h without an owning heap: `free` says which slots may be handed
  *           out, `remote` and the notes' `fresh` which are at rest. Every HAK_EPOCH_TAKES blocks,
- * of whatever size, begin an epoch. A slot that was freed in one rests all through the next. Owner
- * the process; pages come and go, pens and the notes' records stay. Threads   who holds the pen's
- * lock. Invariant of a page: live + |free| + |remote| + |fresh| + slot 0 == slots A frozen page has
- * none: only which of its slots are live, and their slack, is known.
+ *           of whatever size, begin an epoch. A slot that was freed in one rests all through the
+ *           next.
+ * Owner     the process; pages come and go, pens and the notes' records stay.
+ * Threads   who holds the pen's lock.
+ * Invariant of a page: live + |free| + |remote| + |fresh| + slot 0 == slots
+ *           A frozen page has none: only which of its slots are live, and their slack, is known.
  */
 #ifndef HAK_PEN_H
 #define HAK_PEN_H
