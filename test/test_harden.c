@@ -141,9 +141,10 @@ static size_t addresses_taken(void)
 /* Blocks of every class come and go until each pen is one short of telling the others. */
 static void pens_hold_their_notice(void)
 {
-    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++)
+    for (size_t bin_idx = 0; bin_idx < HAK_BINS; bin_idx++)
         while (hak_pens[bin_idx].takes % HAK_NOTICE_TAKES != HAK_NOTICE_TAKES - 1)
-            hak_free(support_hide(hak_malloc(hak_classes[bin_idx].geometry.slot_bytes - 1)));
+            hak_free(support_hide(
+                hak_malloc(bin_idx == 0 ? 0 : hak_classes[bin_idx].geometry.slot_bytes - 1)));
 }
 
 /* One block of each class, and then so many as are left. */
@@ -185,6 +186,68 @@ static void harden__no_pen_has_told_its_last__rests_all_the_same(void **state)
             hak_free(held[count]);
     }
     assert_in_range(back, 5, 100);
+}
+
+/* Which block was freed when, by all threads. */
+static struct {
+    pthread_mutex_t lock;
+    size_t takes; /* [lock] */
+    struct {
+        char *block;
+        size_t at;
+    } freed[1 << 14]; /* [lock] */
+    size_t soonest;   /* [lock] */
+} watch = {.lock = PTHREAD_MUTEX_INITIALIZER, .soonest = SIZE_MAX};
+
+static char *watched_take(size_t bytes)
+{
+    char *block = support_hide(hak_malloc(bytes));
+    size_t idx = ((uintptr_t)block >> 4) * 0x9e3779b1u % SUPPORT_COUNT(watch.freed);
+    pthread_mutex_lock(&watch.lock);
+    if (watch.freed[idx].block == block && watch.takes - watch.freed[idx].at < watch.soonest)
+        watch.soonest = watch.takes - watch.freed[idx].at;
+    watch.takes++;
+    pthread_mutex_unlock(&watch.lock);
+    return block;
+}
+
+static void watched_free(char *block)
+{
+    size_t idx = ((uintptr_t)block >> 4) * 0x9e3779b1u % SUPPORT_COUNT(watch.freed);
+    pthread_mutex_lock(&watch.lock);
+    watch.freed[idx].block = block;
+    watch.freed[idx].at = watch.takes;
+    pthread_mutex_unlock(&watch.lock);
+    hak_free(block);
+}
+
+static void *work_watched(void *seed)
+{
+    enum { LIVE = 40 };
+    uint64_t random = (uintptr_t)seed;
+    char *live[LIVE] = {NULL};
+    for (unsigned i = 0; i < 15000; i++) {
+        char **place = &live[support_random(&random) % LIVE];
+        if (*place != NULL)
+            watched_free(*place);
+        *place = watched_take(size_any(&random) % 70000);
+    }
+    for (size_t i = 0; i < LIVE; i++)
+        if (live[i] != NULL)
+            watched_free(live[i]);
+    return NULL;
+}
+
+static void harden__threads_and_all_classes__rest_for_1000_allocations(void **state)
+{
+    pthread_t threads[THREADS];
+    (void)state;
+    for (uintptr_t i = 0; i < THREADS; i++)
+        SUPPORT_REQUIRE(pthread_create(&threads[i], NULL, work_watched, (void *)(i + 1)) == 0);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    print_message("soonest back after %zu allocations\n", watch.soonest);
+    assert_in_range(watch.soonest, HAK_REST_TAKES - THREADS, 100000); /* some are not counted yet */
 }
 
 static void harden__freed_blocks__come_back_in_the_end(void **state)
@@ -278,6 +341,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(harden__first_block__lies_anywhere),
         cmocka_unit_test(harden__freed_block__rests_for_1000_allocations),
         cmocka_unit_test(harden__no_pen_has_told_its_last__rests_all_the_same),
+        cmocka_unit_test(harden__threads_and_all_classes__rest_for_1000_allocations),
         cmocka_unit_test(harden__freed_blocks__come_back_in_the_end),
         cmocka_unit_test(harden__many_freed_at_once__memory_goes_back),
         cmocka_unit_test(harden__threads_share_blocks__contents_hold),

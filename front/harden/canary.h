@@ -3,9 +3,9 @@
  *
  * Purpose   what lies between the bytes that were asked for and the end of the slot holds a pattern
  *           that depends on a secret of the process and on the place.
- * Values    each byte is one of 16, with the bits 1?01???1: never zero, ASCII, 0xff, or one of the
- *           patterns that people write (0xaa, 0xcc, 0xde 0xad, ...), so that an overflow by one
- *           such byte is always seen.
+ * Values    each byte is one of 8, with the bits 1?010??1: never zero, ASCII, 0xff, or one of the
+ *           patterns that people write (0xaa, 0xcc, 0xdd, 0x99, 0xde 0xad, ...), so that an
+ *           overflow by one such byte is always seen.
  * Threads   pure, but for the secret, which is set once at start.
  */
 #ifndef HAK_CANARY_H
@@ -22,7 +22,7 @@ static inline uint64_t hak_canary_of(const void *start)
 {
     uint64_t mixed = ((uintptr_t)start ^ hak_canary_secret) * 0x9e3779b97f4a7c15;
     mixed ^= mixed >> 32;
-    return (mixed & 0x4e4e4e4e4e4e4e4e) | 0x9191919191919191;
+    return (mixed & 0x4646464646464646) | 0x9191919191919191;
 }
 
 /* Of the word at an address, the bytes from there to the word's end. */
@@ -74,6 +74,42 @@ static inline bool hak_canary_is_zero(const void *start, size_t bytes)
 {
     const char *at = start;
     return bytes == 0 || (at[0] == 0 && memcmp(at, at + 1, bytes - 1) == 0);
+}
+
+/* ---- the same in the last 16 bytes of a slot, without a branch ---- */
+
+#define HAK_CANARY_NEAR ((size_t)16)
+
+struct hak_canary_words {
+    uint64_t word[2];
+};
+
+/* The canary in the last `bytes` of 16, zero before them. */
+static inline struct hak_canary_words hak_canary_near(size_t bytes, uint64_t canary)
+{
+    static const uint64_t ends[4] = {0, 0, ~(uint64_t)0, ~(uint64_t)0};
+    struct hak_canary_words near;
+    memcpy(&near, (const char *)ends + bytes, sizeof near);
+    near.word[0] &= canary;
+    near.word[1] &= canary;
+    return near;
+}
+
+/* Whether the last `bytes` before `end` are the canary; with `zero`, and those before them zero. */
+static inline bool hak_canary_near_holds(const char *end, size_t bytes, uint64_t canary, bool zero)
+{
+    struct hak_canary_words is;
+    struct hak_canary_words mask = hak_canary_near(zero ? HAK_CANARY_NEAR : bytes, ~(uint64_t)0);
+    struct hak_canary_words want = hak_canary_near(bytes, canary);
+    memcpy(&is, end - sizeof is, sizeof is);
+    return (((is.word[0] & mask.word[0]) ^ want.word[0]) |
+            ((is.word[1] & mask.word[1]) ^ want.word[1])) == 0;
+}
+
+static inline void hak_canary_near_fill(char *end, size_t bytes, uint64_t canary)
+{
+    struct hak_canary_words near = hak_canary_near(bytes, canary);
+    memcpy(end - sizeof near, &near, sizeof near);
 }
 
 #endif

@@ -89,7 +89,7 @@ static char *block_start(const struct fence *fence)
 /* Where the canary behind the block ends. */
 static char *block_end(const struct fence *fence)
 {
-    uintptr_t end = (uintptr_t)block_start(fence) + hak_max(fence->asked_bytes, 1);
+    uintptr_t end = (uintptr_t)block_start(fence) + fence->asked_bytes;
     return (char *)hak_align_up(end, hak_os_page_bytes());
 }
 
@@ -179,13 +179,12 @@ static char *run_alloc(size_t bytes, size_t room, size_t alignment)
 void *hak_fence_take(size_t size, size_t alignment, size_t room)
 {
     size_t os_page = hak_os_page_bytes();
-    size_t bytes = hak_max(size, 1);
-    if (bytes > PTRDIFF_MAX - 2 * os_page) {
+    if (size > PTRDIFF_MAX - 2 * os_page) {
         return NULL;
     }
     size_t lead_bytes = hak_max(alignment, os_page);
     lead_bytes = lead_bytes <= LEAD_BYTES_MAX ? lead_bytes : 0;
-    char *start = run_alloc(lead_bytes + hak_align_up(bytes, os_page) + os_page, room,
+    char *start = run_alloc(lead_bytes + hak_align_up(size, os_page) + os_page, room,
                             hak_max(alignment, HAK_PAGE_BYTES));
     if (start == NULL) {
         return NULL;
@@ -200,7 +199,7 @@ void *hak_fence_take(size_t size, size_t alignment, size_t room)
     fence->page = hak_page_at(hak_region_page_idx(start));
     fence->asked_bytes = size;
     fence->lead_bytes = (uint32_t)lead_bytes;
-    size_t spare_bytes = hak_align_up(bytes, os_page) - bytes;
+    size_t spare_bytes = hak_align_up(size, os_page) - size;
     fence->front_bytes =
         (uint32_t)(lead_bytes + hak_align_down(spare_bytes, hak_max(alignment, HAK_GRAIN)));
     char *end = block_end(fence);
@@ -330,8 +329,9 @@ bool hak_fence_resize(char *block, size_t size, size_t *old_bytes, bool must)
     hak_lock_take(&yard.lock);
     struct fence *fence = fence_claim(block, HAK_USE_REALLOC);
     *old_bytes = fence->asked_bytes;
+    bool same_kind = (size == 0) == (*old_bytes == 0);
     bool worth = must || size >= hak_min(*old_bytes, run_bytes(fence) / 2);
-    bool stays = worth && fence_move(fence, size);
+    bool stays = same_kind && worth && fence_move(fence, size);
     hak_lock_order();
     fence->freed = false;
     hak_lock_drop(&yard.lock);

@@ -3,6 +3,7 @@
  */
 #include "front/harden/harden.h"
 
+#include <stdlib.h>
 #include <sys/auxv.h>
 
 #include "front/harden/guard.h"
@@ -27,15 +28,6 @@ _Noreturn void hak_harden_refuse(enum hak_use use, enum hak_fault fault)
                                                                ROW("malloc_usable_size")};
 #undef ROW
     hak_fatal(messages[use][fault]);
-}
-
-/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
-uint64_t hak_harden_random(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return z ^ z >> 31;
 }
 
 /* ---- forks ---- */
@@ -150,15 +142,23 @@ __attribute__((destructor)) static void harden_ends(void)
     }
 }
 
+__attribute__((constructor)) static void harden_loaded(void)
+{
+    if (hak_start() && is_on()) {
+        (void)at_quick_exit(harden_ends);
+    }
+}
+
 /* ---- calls ---- */
 
-/* The bin whose slots hold so many bytes and one more, at multiples of `alignment`; 0: none. */
+/* The bin whose slots hold so many bytes and one more, at multiples of `alignment`; 0: none, and
+ * for nothing. */
 static size_t bin_of(size_t size, size_t alignment)
 {
-    if (size >= HAK_MEDIUM_MAX || alignment > HAK_PAGE_BYTES) {
+    if (size == 0 || size >= HAK_MEDIUM_MAX || alignment > HAK_PAGE_BYTES) {
         return 0;
     }
-    if (alignment <= HAK_GRAIN) {
+    if (HAK_LIKELY(alignment <= HAK_GRAIN)) {
         return hak_class_bin(size + 1);
     }
     size_t bin_idx = hak_class_aligned_bin(size + 1, alignment);
@@ -171,7 +171,8 @@ void *hak_harden_take(size_t size, size_t alignment)
         return hak_take_nothing(); /* it could not be started */
     }
     size_t bin_idx = bin_of(size, alignment);
-    void *block = bin_idx != 0 ? hak_slots_take(bin_idx, size) : hak_fence_take(size, alignment, 0);
+    bool slot = bin_idx != 0 || (size == 0 && alignment <= HAK_GRAIN);
+    void *block = slot ? hak_slots_take(bin_idx, size) : hak_fence_take(size, alignment, 0);
     return HAK_LIKELY(block != NULL) ? block : hak_take_nothing();
 }
 

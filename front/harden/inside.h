@@ -31,8 +31,15 @@ enum hak_fault { HAK_FAULT_FREED, HAK_FAULT_INSIDE, HAK_FAULT_NO_BLOCK, HAK_FAUL
 /* Stops the process. */
 _Noreturn void hak_harden_refuse(enum hak_use use, enum hak_fault fault);
 
-/* A small generator, seeded at start: which slot is next is not to be known from outside. */
-uint64_t hak_harden_random(uint64_t *state);
+/* A small generator, seeded at start: which slot is next is not to be known from outside.
+ * splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014). */
+static inline uint64_t hak_harden_random(uint64_t *state)
+{
+    uint64_t z = (*state += 0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
 
 /* Takes all access to a guard away, and counts it: each splits a mapping, and there may be 65530.
  * False: there are enough. hak_fence_open() undoes; false when the kernel refuses. */
@@ -43,13 +50,13 @@ bool hak_fence_open(void *start, size_t bytes);
 
 /* What is known about the slots of a page, apart from it. */
 struct hak_notes {
-    uint64_t *fresh;   /* freed in `epoch`, one bit a slot; before that: page->remote */
-    uint32_t epoch;    /* of the pen, when the page was last aged */
-    uint16_t live;     /* blocks */
-    bool guarded;      /* pages behind the last slot cannot be touched */
-    bool retired;      /* nothing lives here; no page of it can be touched, no slots are known */
-    bool idle;         /* and it has no memory, so it does not count as taken */
-    uint16_t slacks[]; /* a slot: bytes behind those asked for, now or in its last life; or ... */
+    uint16_t *slacks; /* a slot: bytes behind those asked for, now or in its last life; or ... */
+    uint32_t epoch;   /* when the page was last aged */
+    uint16_t live;    /* blocks */
+    bool guarded;     /* pages behind the last slot cannot be touched; of bin 0, all of them */
+    bool retired;     /* nothing lives here; no page of it can be touched, no slots are known */
+    bool idle;        /* and it has no memory, so it does not count as taken */
+    uint64_t rests[]; /* one bit a slot: freed in `epoch`; and as many words, freed before that */
 };
 enum {
     HAK_SLACK_NONE = 0,      /* never used, all zero */

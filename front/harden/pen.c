@@ -27,17 +27,19 @@ size_t hak_pen_bin(uintptr_t tag)
     return (tag - (uintptr_t)marks) / sizeof marks[0];
 }
 
-/* Blocks handed out by all pens, but for the last few of each: who rests does so a little longer.
- */
-static _Atomic(uint64_t) all_takes; /* [any, atomic] */
+static _Atomic(uint64_t) all_takes; /* [any, atomic] blocks that pens have told of */
 
-void hak_pen_count(struct hak_pen *pen)
+void hak_pen_notice(void)
 {
-    if (++pen->takes % HAK_NOTICE_TAKES == 0) {
-        /* relaxed: a count. */
-        (void)atomic_fetch_add_explicit(&all_takes, HAK_NOTICE_TAKES, memory_order_relaxed);
-        hak_live_poll();
+    hak_live_poll();
+    if (__libc_single_threaded != 0) {
+        /* relaxed: there is nobody else. */
+        uint64_t takes = atomic_load_explicit(&all_takes, memory_order_relaxed);
+        atomic_store_explicit(&all_takes, takes + HAK_NOTICE_TAKES, memory_order_relaxed);
+        return;
     }
+    /* relaxed: a count. */
+    (void)atomic_fetch_add_explicit(&all_takes, HAK_NOTICE_TAKES, memory_order_relaxed);
 }
 
 static uint32_t epoch_now(void)
@@ -48,8 +50,7 @@ static uint32_t epoch_now(void)
 
 static size_t notes_bytes(size_t slots, size_t words)
 {
-    return sizeof(struct hak_notes) + hak_align_up(slots * sizeof(uint16_t), 8) +
-           words * sizeof(uint64_t);
+    return sizeof(struct hak_notes) + 2 * words * sizeof(uint64_t) + slots * sizeof(uint16_t);
 }
 
 static size_t hak_page_bytes(const struct hak_page *page)
@@ -80,11 +81,6 @@ void hak_pen_move(struct hak_pen *pen, struct hak_page *page, uint8_t to)
 
 /* ---- slots at rest ---- */
 
-static void page_collect(struct hak_pen *pen, struct hak_page *page)
-{
-    pen->resting_bytes -= (size_t)hak_page_collect(page) * page->slot_bytes;
-}
-
 void hak_pen_age(struct hak_pen *pen, struct hak_page *page)
 {
     struct hak_notes *notes = hak_notes_of(page);
@@ -93,24 +89,30 @@ void hak_pen_age(struct hak_pen *pen, struct hak_page *page)
     if (since == 0) {
         return;
     }
+    uint64_t *fresh = notes->rests;
+    uint64_t *older = fresh + page->words;
+    uint32_t count = 0;
     notes->epoch = now;
-    page_collect(pen, page);
     for (size_t i = 0; i < page->words; i++) {
-        /* relaxed: the lock orders it; nobody else looks at a hardened page's bitmaps. */
-        atomic_store_explicit(&page->remote[i], notes->fresh[i], memory_order_relaxed);
-        notes->fresh[i] = 0;
+        uint64_t rested = since > 1 ? older[i] | fresh[i] : older[i];
+        older[i] = since > 1 ? 0 : fresh[i];
+        fresh[i] = 0;
+        page->free[i] |= rested;
+        count += hak_popcount(rested);
     }
-    if (since > 1) {
-        page_collect(pen, page);
-    }
+    pen->resting_bytes -= (size_t)count * page->slot_bytes;
+    /* relaxed: the lock orders it; others read it for reports. */
+    atomic_store_explicit(&page->free_count, hak_page_free_count(page) + count,
+                          memory_order_relaxed);
 }
 
 /* ---- pages ---- */
 
-/* Pages behind the last slot. */
+/* Pages behind the last slot; of bin 0, all. */
 static char *guard_start(const struct hak_page *page)
 {
-    return (char *)hak_align_up((uintptr_t)hak_slot_start(page, page->slots), hak_os_page_bytes());
+    char *end = page->bin_idx == 0 ? hak_page_start(page) : hak_slot_start(page, page->slots);
+    return (char *)hak_align_up((uintptr_t)end, hak_os_page_bytes());
 }
 
 static void page_guard(struct hak_page *page)
@@ -146,7 +148,7 @@ static struct hak_page *page_new(struct hak_pen *pen, size_t bin_idx)
     }
     void *never;
     hak_page_take(page, &never, 1); /* slot 0 */
-    notes->fresh = (uint64_t *)(void *)((char *)notes + record_bytes) - geometry->words;
+    notes->slacks = (uint16_t *)(void *)(notes->rests + 2 * (size_t)geometry->words);
     notes->epoch = epoch_now();
     page->notes = notes;
     page_guard(page);
@@ -171,7 +173,7 @@ static bool page_retire(struct hak_pen *pen, struct hak_page *page)
     char *start = hak_page_start(page);
     size_t bytes = hak_page_bytes(page);
     bool purged = hak_os_purge(start, bytes);
-    if (!purged) {
+    if (!purged && page->bin_idx != 0) {
         memset(start, 0, (size_t)(hak_slot_start(page, page->slots) - start));
     }
     bool hidden = notes->guarded ? hak_os_hide(start, bytes) : hak_fence_close(start, bytes);
@@ -215,7 +217,7 @@ void hak_pen_tidy(struct hak_pen *pen, size_t empty_bytes_max)
 bool hak_harden_let_go(size_t bytes)
 {
     bool any = false, addresses = bytes != 0 && hak_purge_limit_allows(bytes);
-    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+    for (size_t bin_idx = 0; bin_idx < HAK_BINS; bin_idx++) {
         struct hak_pen *pen = &hak_pens[bin_idx];
         struct hak_page *page;
         hak_lock_take(&pen->lock);
@@ -297,7 +299,7 @@ static void pages_freeze(uintptr_t tag)
 
 void hak_slots_settle(void)
 {
-    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+    for (size_t bin_idx = 0; bin_idx < HAK_BINS; bin_idx++) {
         struct hak_pen *pen = &hak_pens[bin_idx];
         if (hak_lock_is_lost(&pen->lock)) {
             pages_freeze((uintptr_t)&marks[bin_idx]);
@@ -315,7 +317,8 @@ void hak_slots_settle(void)
 void hak_slots_init(uint64_t *seed)
 {
     size_t os_page = hak_os_page_bytes();
-    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+    hak_classes[0] = hak_classes[1];
+    for (size_t bin_idx = 0; bin_idx < HAK_BINS; bin_idx++) {
         struct hak_geometry *geometry = &hak_classes[bin_idx].geometry;
         size_t bytes = geometry->span_pages * HAK_PAGE_BYTES;
         size_t guard_bytes = bytes >= 4 * os_page ? os_page : 0;

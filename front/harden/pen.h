@@ -3,12 +3,12 @@
  *
  * Purpose   the pages of the class, by what can be had from them, and the clock of rest. Pages are
  *           those of segment/page.h without an owning heap: `free` says which slots may be handed
- *           out, `remote` and the notes' `fresh` which are at rest. Every HAK_EPOCH_TAKES blocks,
- *           of whatever size, begin an epoch. A slot that was freed in one rests all through the
- *           next.
+ *           out, the notes which are at rest. Every HAK_EPOCH_TAKES blocks, of whatever size, begin
+ *           an epoch. A slot that was freed in one rests all through the next.
+ *           Bin 0 is for blocks of no bytes: their slots cannot be touched.
  * Owner     the process; pages come and go, pens and the notes' records stay.
  * Threads   who holds the pen's lock.
- * Invariant of a page: live + |free| + |remote| + |fresh| + slot 0 == slots
+ * Invariant of a page: live + |free| + |rests| + slot 0 == slots
  *           A frozen page has none: only which of its slots are live, and their slack, is known.
  */
 #ifndef HAK_PEN_H
@@ -53,8 +53,8 @@ void hak_pen_move(struct hak_pen *pen, struct hak_page *page, uint8_t to);
 /* Slots that have rested become free, as far as the clock says so. */
 void hak_pen_age(struct hak_pen *pen, struct hak_page *page);
 
-/* Counts a block that was handed out. */
-void hak_pen_count(struct hak_pen *pen);
+/* Tells all pens of HAK_NOTICE_TAKES blocks that one handed out. */
+void hak_pen_notice(void);
 
 /* Retires the oldest emptied pages beyond what may stay, and closes what has rested. */
 void hak_pen_tidy(struct hak_pen *pen, size_t empty_bytes_max);

@@ -17,15 +17,19 @@
 #define RESTING_BYTES_MAX (8 * HAK_MIB)
 #define PURGE_BYTES_MIN (16 * HAK_KIB)
 
-/* Stops if a slot that is not live is not as it was left. */
-static void slot_verify_unused(const struct hak_page *page, size_t slot)
+/* Whether a slot that is not live is as it was left. */
+static bool slot_is_unused(const struct hak_page *page, size_t slot)
 {
     size_t slack = hak_slot_slack(hak_notes_of(page), slot);
     const char *start = hak_slot_start(page, slot);
     const char *end = start + page->slot_bytes;
-    HAK_CHECK(hak_canary_is_zero(start, page->slot_bytes - slack) &&
-                  hak_canary_holds(end - slack, end, hak_canary_of(start)),
-              HAK_MESSAGE_AFTER_FREE);
+    uint64_t canary = hak_canary_of(start);
+    if (HAK_LIKELY(slack <= HAK_CANARY_NEAR)) {
+        return hak_canary_is_zero(start, page->slot_bytes - HAK_CANARY_NEAR) &&
+               hak_canary_near_holds(end, slack, canary, true);
+    }
+    return hak_canary_is_zero(start, page->slot_bytes - slack) &&
+           hak_canary_holds(end - slack, end, canary);
 }
 
 /* ---- a free slot ---- */
@@ -73,26 +77,40 @@ static void slack_set(struct hak_page *page, size_t slot, size_t old, size_t siz
 static char *slot_fill(struct hak_page *page, size_t slot, size_t size)
 {
     struct hak_notes *notes = hak_notes_of(page);
-    if (notes->slacks[slot] != HAK_SLACK_NONE || page->slot_bytes <= HAK_SMALL_MAX) {
-        slot_verify_unused(page, slot); /* a large one that was never used has no memory yet */
+    char *start = hak_slot_start(page, slot);
+    size_t old = hak_slot_slack(notes, slot);
+    size_t slack = page->slot_bytes - size;
+    if (HAK_UNLIKELY(page->bin_idx == 0)) {
+        notes->slacks[slot] = (uint16_t)(slack | HAK_SLOT_LIVE);
+        return start; /* there is nothing to look at */
     }
-    slack_set(page, slot, hak_slot_slack(notes, slot), size);
+    /* A large one that was never used has no memory yet. */
+    HAK_CHECK((old == 0 && page->slot_bytes > HAK_SMALL_MAX) || slot_is_unused(page, slot),
+              HAK_MESSAGE_AFTER_FREE);
+    if (HAK_LIKELY(hak_max(old, slack) <= HAK_CANARY_NEAR)) {
+        hak_canary_near_fill(start + page->slot_bytes, slack, hak_canary_of(start));
+        hak_lock_order(); /* as in slack_set() */
+        notes->slacks[slot] = (uint16_t)(slack | HAK_SLOT_LIVE);
+    } else {
+        slack_set(page, slot, old, size);
+    }
     if (notes->slacks[slot - 1] == HAK_SLACK_NONE) {
         slack_set(page, slot - 1, 0, page->slot_bytes - HAK_TAIL_BYTES);
         notes->slacks[slot - 1] = HAK_SLACK_TAIL;
     }
-    return hak_slot_start(page, slot);
+    return start;
 }
 
-/* Lines of a slot that are fetched ahead; of a longer one the processor guesses the rest. */
+/* Lines of a slot that are fetched ahead, two at a time; of a longer one the processor guesses the
+ * rest. */
 #define PREFETCH_LINES 16
 
 static void slot_prefetch(const char *start, size_t bytes)
 {
     const char *end = start + hak_min(bytes, PREFETCH_LINES * HAK_CACHE_LINE);
-    __builtin_prefetch(start - 1, 1);
-    for (const char *at = start; at < end; at += HAK_CACHE_LINE) {
+    for (const char *at = start; at < end; at += 2 * HAK_CACHE_LINE) {
         __builtin_prefetch(at, 1);
+        __builtin_prefetch(at + HAK_CACHE_LINE, 1);
     }
 }
 
@@ -104,35 +122,46 @@ static void next_prefetch(struct hak_pen *pen, struct hak_page *page)
     slot_prefetch(hak_slot_start(page, pen->next_slot), page->slot_bytes);
 }
 
+static char *page_take(struct hak_pen *pen, struct hak_page *page, size_t size)
+{
+    size_t slot = pen->next_slot;
+    if (pen->next_page != page || (page->free[slot / 64] >> slot % 64 & 1) == 0) {
+        slot = slot_choose(pen, page);
+    }
+    char *block = slot_fill(page, slot, size);
+    page_take_slot(page, slot);
+    if (++pen->takes % HAK_NOTICE_TAKES == 0) {
+        hak_pen_notice();
+    }
+    if (hak_page_free_count(page) == 0) {
+        bool waits = hak_notes_of(page)->live + (size_t)1 != page->slots;
+        hak_pen_move(pen, page, waits ? HAK_ON_WAITING : HAK_ON_NONE);
+        page = pen->lists[HAK_ON_PARTIAL].head;
+    }
+    if (page != NULL) {
+        next_prefetch(pen, page);
+    }
+    return block;
+}
+
 void *hak_slots_take(size_t bin_idx, size_t size)
 {
     struct hak_pen *pen = &hak_pens[bin_idx];
     hak_lock_take(&pen->lock);
-    struct hak_page *page = hak_pen_page(pen, bin_idx);
+    struct hak_page *page = pen->lists[HAK_ON_PARTIAL].head;
+    if (HAK_UNLIKELY(page == NULL)) {
+        page = hak_pen_page(pen, bin_idx);
+    }
     for (int pass = 0; HAK_UNLIKELY(page == NULL) && pass < 2; pass++) {
         hak_lock_drop(&pen->lock);
         (void)hak_harden_let_go(pass == 0 ? 0 : HAK_PAGE_BYTES);
         hak_lock_take(&pen->lock);
         page = hak_pen_page(pen, bin_idx);
     }
-    char *block = NULL;
-    if (page != NULL) {
-        size_t slot = pen->next_slot;
-        if (pen->next_page != page || (page->free[slot / 64] >> slot % 64 & 1) == 0) {
-            slot = slot_choose(pen, page);
-        }
-        block = slot_fill(page, slot, size);
-        page_take_slot(page, slot);
-        hak_pen_count(pen);
-        if (hak_page_free_count(page) == 0) {
-            bool waits = hak_notes_of(page)->live + (size_t)1 != page->slots;
-            hak_pen_move(pen, page, waits ? HAK_ON_WAITING : HAK_ON_NONE);
-        } else {
-            next_prefetch(pen, page);
-        }
-    }
+    bool open = bin_idx == 0 && page != NULL && !hak_notes_of(page)->guarded;
+    char *block = page == NULL || open ? NULL : page_take(pen, page, size);
     hak_lock_drop(&pen->lock);
-    return block;
+    return open ? hak_slots_take(1, size) : block; /* a block of nothing that can be touched */
 }
 
 /* ---- a live slot ---- */
@@ -178,7 +207,14 @@ static void slot_verify(const struct hak_page *page, size_t slot)
     const struct hak_notes *notes = hak_notes_of(page);
     const char *start = hak_slot_start(page, slot);
     const char *end = start + page->slot_bytes;
-    HAK_CHECK(hak_canary_holds(end - hak_slot_slack(notes, slot), end, hak_canary_of(start)),
+    size_t slack = hak_slot_slack(notes, slot);
+    uint64_t canary = hak_canary_of(start);
+    if (HAK_UNLIKELY(page->bin_idx == 0)) {
+        return;
+    }
+    HAK_CHECK(HAK_LIKELY(slack <= HAK_CANARY_NEAR)
+                  ? hak_canary_near_holds(end, slack, canary, false)
+                  : hak_canary_holds(end - slack, end, canary),
               HAK_MESSAGE_PAST_END);
     HAK_CHECK(hak_canary_holds_last(start, hak_slot_slack(notes, slot - 1),
                                     hak_canary_of(start - page->slot_bytes)),
@@ -186,34 +222,42 @@ static void slot_verify(const struct hak_page *page, size_t slot)
 }
 
 /* Clears a freed slot; a large one by giving its memory back when there is much at rest. */
-static void slot_clear(const struct hak_pen *pen, char *start, size_t bytes)
+static void slot_clear(const struct hak_pen *pen, const struct hak_page *page, size_t slot)
 {
-    if (bytes < PURGE_BYTES_MIN || pen->resting_bytes < RESTING_BYTES_MAX) {
-        memset(start, 0, bytes);
+    size_t slack = hak_slot_slack(hak_notes_of(page), slot);
+    char *start = hak_slot_start(page, slot);
+    char *end = start + page->slot_bytes - slack;
+    if (HAK_UNLIKELY(page->bin_idx == 0)) {
         return;
     }
-    size_t os_page = hak_os_page_bytes();
-    char *from = (char *)hak_align_up((uintptr_t)start, os_page);
-    char *to = (char *)hak_align_down((uintptr_t)start + bytes, os_page);
-    if (to > from && hak_os_purge(from, (size_t)(to - from))) {
-        memset(start, 0, (size_t)(from - start));
-        memset(to, 0, (size_t)(start + bytes - to));
-    } else {
-        memset(start, 0, bytes);
+    if (HAK_LIKELY(slack <= HAK_CANARY_NEAR && page->slot_bytes <= HAK_SMALL_MAX)) {
+        memset(start, 0, page->slot_bytes - HAK_CANARY_NEAR);
+        hak_canary_near_fill(end + slack, slack, hak_canary_of(start));
+        return;
     }
+    if (page->slot_bytes >= PURGE_BYTES_MIN && pen->resting_bytes >= RESTING_BYTES_MAX) {
+        size_t os_page = hak_os_page_bytes();
+        char *from = (char *)hak_align_up((uintptr_t)start, os_page);
+        char *to = (char *)hak_align_down((uintptr_t)end, os_page);
+        if (to > from && hak_os_purge(from, (size_t)(to - from))) {
+            memset(start, 0, (size_t)(from - start));
+            start = to;
+        }
+    }
+    memset(start, 0, (size_t)(end - start));
 }
 
 static void slot_rest(struct hak_pen *pen, struct hak_page *page, size_t slot)
 {
     struct hak_notes *notes = hak_notes_of(page);
-    slot_clear(pen, hak_slot_start(page, slot), page->slot_bytes - hak_slot_slack(notes, slot));
+    slot_clear(pen, page, slot);
     notes->slacks[slot] &= HAK_SLACK_MASK;
     if (page->list == HAK_ON_FROZEN) {
         return;
     }
     uint32_t epoch = notes->epoch;
     hak_pen_age(pen, page);
-    notes->fresh[slot / 64] |= (uint64_t)1 << slot % 64;
+    notes->rests[slot / 64] |= (uint64_t)1 << slot % 64;
     notes->live--;
     pen->resting_bytes += page->slot_bytes;
     uint8_t to = notes->live == 0                 ? HAK_ON_EMPTY
@@ -231,7 +275,9 @@ void hak_slots_give(char *block, uintptr_t tag)
     struct hak_pen *pen = slot_lock(block, tag, HAK_USE_FREE, &page, &slot);
     slot_verify(page, slot);
     slot_rest(pen, page, slot);
-    hak_pen_tidy(pen, HAK_EMPTY_BYTES_MAX);
+    if (pen->empty_bytes > HAK_EMPTY_BYTES_MAX || pen->lists[HAK_ON_RETIRED].head != NULL) {
+        hak_pen_tidy(pen, HAK_EMPTY_BYTES_MAX);
+    }
     hak_lock_drop(&pen->lock);
 }
 
@@ -243,8 +289,9 @@ bool hak_slots_resize(char *block, uintptr_t tag, size_t size, size_t *old_bytes
     slot_verify(page, slot);
     size_t slack = hak_slot_slack(hak_notes_of(page), slot);
     *old_bytes = page->slot_bytes - slack;
-    bool stays = size < page->slot_bytes && page->slot_bytes - size <= HAK_SLACK_MAX;
-    if (stays) {
+    bool stays = size < page->slot_bytes && page->slot_bytes - size <= HAK_SLACK_MAX &&
+                 (size == 0) == (page->bin_idx == 0);
+    if (stays && size != 0) {
         slack_set(page, slot, slack, size);
     }
     hak_lock_drop(&pen->lock);
@@ -283,14 +330,15 @@ void hak_slots_check(struct hak_page *page, uintptr_t tag)
     struct hak_pen *pen = &hak_pens[hak_pen_bin(tag)];
     hak_lock_take(&pen->lock);
     const struct hak_notes *notes = hak_notes_of(page);
-    bool known = hak_region_tag(hak_page_idx(page)) == tag && !notes->retired;
+    bool known = hak_region_tag(hak_page_idx(page)) == tag && !notes->retired && page->bin_idx != 0;
     for (size_t slot = 1; known && slot < page->slots; slot++) {
         if (hak_slot_is_live(page, slot)) {
             slot_verify(page, slot);
-        } else if (page->list != HAK_ON_FROZEN &&
-                   (notes->slacks[slot] != HAK_SLACK_NONE || page->slot_bytes <= HAK_SMALL_MAX)) {
-            slot_verify_unused(page, slot);
         }
+    }
+    for (size_t slot = 0; known && page->list != HAK_ON_FROZEN && slot < page->slots; slot++) {
+        HAK_CHECK(hak_slot_is_live(page, slot) || slot_is_unused(page, slot),
+                  HAK_MESSAGE_AFTER_FREE);
     }
     hak_lock_drop(&pen->lock);
 }

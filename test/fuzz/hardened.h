@@ -138,11 +138,9 @@ static size_t pen_page_check(const struct hak_page *page)
     if (notes->retired)
         return 0;
     for (size_t i = 0; i < page->words; i++) {
-        /* relaxed: nobody else works. */
-        uint64_t at_rest = atomic_load_explicit(&page->remote[i], memory_order_relaxed);
-        FUZZ_REQUIRE((page->free[i] & at_rest) == 0 && (page->free[i] & notes->fresh[i]) == 0 &&
-                     (at_rest & notes->fresh[i]) == 0);
-        count += hak_popcount(page->free[i] | at_rest | notes->fresh[i]);
+        uint64_t fresh = notes->rests[i], older = notes->rests[page->words + i];
+        FUZZ_REQUIRE((page->free[i] & (fresh | older)) == 0 && (fresh & older) == 0);
+        count += hak_popcount(page->free[i] | fresh | older);
     }
     FUZZ_REQUIRE(count + notes->live == page->slots);
     return notes->live;

@@ -1,0 +1,19 @@
+/*
+ * One byte is written behind a block where no other one was yet.
+ *
+ * default: none
+ * hardened: SIGABRT hakmem: write to a block after it was freed
+ * hardened large: SIGSEGV
+ */
+#include "misuse.h"
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    size_t size = size_of(argv);
+    char *block = block_of(size);
+
+    block[size + 700] = 'x';
+    free(block);
+    return flush();
+}
