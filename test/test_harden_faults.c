@@ -5,8 +5,9 @@
  *
  * ctest: labels=quick timeout=180 core=fake
  */
-#include "front/harden/harden.h"
+#include "front/harden/inside.h"
 #include "segment/os_fake.h"
+#include "segment/purge.h"
 #include "segment/segment.h"
 
 #include "support.h"
@@ -88,10 +89,46 @@ static void harden_faults__each_call_refused__nothing_is_lost(void **state)
     print_message("%zu fault points, each once and for ever\n", points);
 }
 
+/* A run whose memory the kernel does not take back, neither at the free nor later, and in which a
+ * refused purge leaves something; then the same pages again. */
+static void free_unpurged(void *unused)
+{
+    enum { BYTES = 4 * HAK_PAGE_BYTES };
+    (void)unused;
+    hak_fake_wake(4096);
+    for (unsigned pass = 0; pass < 2; pass++) {
+        char *block = support_hide(hak_aligned_alloc(HAK_PAGE_BYTES, BYTES));
+        SUPPORT_REQUIRE(block != NULL && hak_harden_is_on());
+        memset(block, 'x', BYTES);
+        hak_fake_fail(HAK_FAKE_PURGE, 1, HAK_FAKE_FOREVER);
+        hak_free(block);
+        hak_fence_release_all();
+        SUPPORT_REQUIRE(hak_purge_all() == 0);
+        SUPPORT_REQUIRE(!support_is_zero(support_hide(block), BYTES));
+        if (pass == 0)
+            hak_fake_heal(); /* the pages can be cleared by a purge now, or else by hand */
+        char *again = support_hide(hak_aligned_alloc(HAK_PAGE_BYTES, BYTES));
+        SUPPORT_REQUIRE(again == block);
+        SUPPORT_REQUIRE(support_is_zero(again, BYTES));
+        hak_fake_heal();
+        hak_free(again);
+        hak_fence_release_all();
+    }
+}
+
+static void harden_faults__purge_of_free_pages_refused__next_block_is_zero(void **state)
+{
+    (void)state;
+    struct support_end end = support_run_child(free_unpurged, NULL);
+    if (end.status != 0 || end.text[0] != '\0')
+        fail_msg("status %#x: %s", (unsigned)end.status, end.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(harden_faults__each_call_refused__nothing_is_lost),
+        cmocka_unit_test(harden_faults__purge_of_free_pages_refused__next_block_is_zero),
     };
     setenv("HAKMEM_HARDEN", "1", 1);    /* read when the fake kernel wakes */
     setenv("HAKMEM_ARENA_GIB", "1", 1); /* so that freed large blocks leave their rest */

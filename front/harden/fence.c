@@ -7,7 +7,7 @@
  * The block ends where the fence begins, as nearly as its alignment lets it: what is written, or
  * read, behind it is stopped at once, and what is written in front of it is seen at the free. A
  * freed block is all fence until it has rested: HAK_REST_TAKES large allocations, or until too much
- * address space is at rest. Free pages of the arena are zero, so a new block is.
+ * address space is at rest. A new block is zero, as the pages of a run are made to be.
  *
  * A block that had to move to grow has a quarter more behind it, closed until it grows there.
  * Pages of a run that are closed and have no memory do not count as taken.
@@ -197,6 +197,7 @@ void *hak_fence_take(size_t size, size_t alignment, size_t room)
         return NULL;
     }
     fence->page = hak_page_at(hak_region_page_idx(start));
+    hak_harden_clear(hak_page_idx(fence->page), fence->page->span_pages);
     fence->asked_bytes = size;
     fence->lead_bytes = (uint32_t)lead_bytes;
     size_t spare_bytes = hak_align_up(size, os_page) - size;

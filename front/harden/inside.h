@@ -46,6 +46,9 @@ static inline uint64_t hak_harden_random(uint64_t *state)
 bool hak_fence_close(void *start, size_t bytes);
 bool hak_fence_open(void *start, size_t bytes);
 
+/* Zero in pages that were just claimed. They are, but where a purge was refused. */
+void hak_harden_clear(size_t page_idx, size_t count);
+
 /* ---- slots.c: blocks to 64 KiB ---- */
 
 /* What is known about the slots of a page, apart from it. */

@@ -122,6 +122,19 @@ static void page_guard(struct hak_page *page)
     hak_notes_of(page)->guarded = bytes != 0 && hak_fence_close(start, bytes);
 }
 
+void hak_harden_clear(size_t page_idx, size_t count)
+{
+    char *start = hak_region_page_start(page_idx);
+    if (hak_pages_dirty(page_idx, count) == 0) {
+        return;
+    }
+    if (!hak_os_purge(start, count * HAK_PAGE_BYTES)) {
+        memset(start, 0, count * HAK_PAGE_BYTES);
+        return;
+    }
+    hak_pages_clean(page_idx, count);
+}
+
 static struct hak_page *page_new(struct hak_pen *pen, size_t bin_idx)
 {
     const struct hak_geometry *geometry = &hak_classes[bin_idx].geometry;
@@ -151,6 +164,7 @@ static struct hak_page *page_new(struct hak_pen *pen, size_t bin_idx)
     notes->slacks = (uint16_t *)(void *)(notes->rests + 2 * (size_t)geometry->words);
     notes->epoch = epoch_now();
     page->notes = notes;
+    hak_harden_clear(page_idx, geometry->span_pages);
     page_guard(page);
     hak_region_set(page_idx, geometry->span_pages, (uintptr_t)&marks[bin_idx]);
     (void)hak_purge_poll();
