@@ -1,4 +1,4 @@
 # file: front/harden/pen.c
 # case: hardened-rest
 # A slot rests in one epoch only.
-s/if (since > 1) {/if (since > 0) {/
+/^void hak_pen_age/,/^}/ s/since > 1 ?/since > 0 ?/
