@@ -106,6 +106,14 @@ static inline size_t hak_bin_oldest(struct hak_bin *bin, size_t count, void *pla
     return count;
 }
 
+/* How many blocks stay when the `count` oldest have gone, and where they lie. */
+static inline size_t hak_bin_newest(const struct hak_bin *bin, size_t count, void *const **blocks)
+{
+    size_t left = hak_bin_count(bin) - count;
+    *blocks = left != 0 ? bin->base + 1 + count : NULL;
+    return left;
+}
+
 static inline void hak_bin_drop(struct hak_bin *bin, size_t count)
 {
     size_t left = hak_bin_count(bin) - count;

@@ -32,6 +32,7 @@
 
 #include "front/bin.h"
 #include "front/classes.h"
+#include "segment/run.h"
 
 #define HAK_HEAP_ALIGN ((size_t)4096)
 /* Frees of NULL, from a thread's first block on, that may be libc's at the end of the thread. */
@@ -60,6 +61,9 @@ struct hak_remote_entry {
     uintptr_t key; /* [owner] */
     uint64_t bits; /* [owner] */
 };
+
+/* Half of the largest magazine. */
+#define HAK_MARKS_MAX 512
 
 _Static_assert(_Alignof(struct hak_page) >= 64, "a word's number, up to 63, fits below an address");
 
@@ -97,6 +101,7 @@ struct hak_heap {
 
     struct hak_shelf shelves[HAK_BINS];                 /* [owner] */
     struct hak_remote_entry remote[HAK_REMOTE_ENTRIES]; /* [owner] */
+    struct hak_mark marks[HAK_MARKS_MAX];               /* [owner] */
 
     HAK_CACHE_ALIGNED
     _Atomic(struct hak_page *) pending; /* [any, atomic] pages with remote frees to collect */

@@ -1,7 +1,8 @@
 /*
  * refill: blocks go from pages to magazines and back, by runs.
  */
-#include "front/layout.h"
+#include "front/give.h"
+#include "front/harden/twice.h"
 #include "front/policy/learner.h"
 #include "front/policy/magazine.h"
 #include "hak_probe.h"
@@ -72,18 +73,15 @@ void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
     return block;
 }
 
+const struct hak_page hak_nowhere;
+
 /* Gives blocks of a bin back to their pages, or on the way to another heap's. */
 static void blocks_give(struct hak_heap *heap, size_t bin_idx, void **blocks, size_t count)
 {
-    for (size_t done = 0; done < count;) {
-        struct hak_page *page = hak_page_of(blocks[done]);
-        HAK_CHECK(hak_page_is_open(page, bin_idx), HAK_LAYOUT_MISPLACED);
-        if (HAK_LIKELY(hak_page_is_owned(page, (uintptr_t)heap))) {
-            done += hak_page_give(page, blocks + done, count - done);
-            hak_shelf_freed(heap, page);
-        } else if (hak_remote_free(heap, blocks[done++])) {
-            hak_remote_flush(heap); /* another heap's: adopted while this one was idle */
-        }
+    if (count < HAK_RUNS_FROM) {
+        hak_give_blocks(heap, bin_idx, blocks, blocks + count, false);
+    } else {
+        hak_give_blocks(heap, bin_idx, blocks, blocks + count, true);
     }
 }
 
@@ -92,6 +90,7 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
     struct hak_bin *bin = &heap->bins[bin_idx];
     void *places[HAK_BIN_PLACES];
     HAK_PROBE3(flush, heap, bin_idx, count);
+    size_t marks = hak_twice_mark(heap, bin_idx, count);
     while (count > 0) {
         void **blocks;
         size_t taken = hak_bin_oldest(bin, count, places, &blocks);
@@ -99,6 +98,7 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
         hak_bin_drop(bin, taken);
         count -= taken;
     }
+    hak_twice_unmark(heap, marks);
 }
 
 void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)

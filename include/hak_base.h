@@ -21,6 +21,7 @@
 #define HAK_TO_RETURN(value) ((void)(value))
 #endif
 #define HAK_NOINLINE __attribute__((noinline))
+#define HAK_INLINED inline __attribute__((always_inline))
 #define HAK_COLD __attribute__((cold, noinline))
 #define HAK_HIDDEN __attribute__((visibility("hidden")))
 

@@ -1,12 +1,9 @@
 /*
  * page: life of a page, and its bitmaps.
  */
-#include "segment/page.h"
-
 #include <string.h>
 
-#define MESSAGE_FREE_TWICE "hakmem: free of a block that is already free"
-#define MESSAGE_INSIDE "hakmem: free of a pointer inside a block"
+#include "segment/run.h"
 
 static size_t bitmap_bytes(const struct hak_page *page)
 {
@@ -48,6 +45,7 @@ struct hak_page *hak_page_open(size_t page_idx, const struct hak_geometry *geome
     page->slot_bytes = geometry->slot_bytes;
     page->magic = geometry->magic;
     page->first_bytes = geometry->first_bytes;
+    page->first_slot = hak_page_start(page) + geometry->first_bytes;
     page->slots = geometry->slots;
     page->limit = geometry->slots * (geometry->slot_bytes / 8);
     page->span_pages = geometry->span_pages;
@@ -86,7 +84,7 @@ static bool remote_is_clear(const struct hak_page *page)
 bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool *meta)
 {
     HAK_ASSERT(hak_page_free_count(page) == page->slots);
-    HAK_CHECK(remote_is_clear(page), MESSAGE_FREE_TWICE);
+    HAK_CHECK(remote_is_clear(page), HAK_MESSAGE_TWICE);
     /* relaxed: the CAS below decides. */
     uintptr_t word = atomic_load_explicit(&page->word, memory_order_relaxed);
     do {
@@ -106,7 +104,7 @@ bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool
 
 void hak_page_take(struct hak_page *page, void **top, uint32_t count)
 {
-    char *start = hak_page_first_slot(page);
+    char *start = page->first_slot;
     size_t slot_bytes = page->slot_bytes;
     size_t word_idx = page->first_word;
     HAK_ASSERT(count <= hak_page_free_count(page));
@@ -120,49 +118,25 @@ void hak_page_take(struct hak_page *page, void **top, uint32_t count)
             word_idx++;
             continue;
         }
-        /* The lowest run of ones. */
-        unsigned first = (unsigned)__builtin_ctzll(bits);
-        uint64_t holes = ~(bits >> first);
-        uint32_t run = holes == 0 ? 64 : (uint32_t)__builtin_ctzll(holes);
-        run = run < count ? run : count;
-        count -= run;
-        uint64_t mask = run == 64 ? ~(uint64_t)0 : (((uint64_t)1 << run) - 1) << first;
-        page->free[word_idx] = bits & ~mask;
-        char *block = start + (word_idx * 64 + first) * slot_bytes;
-        for (void **end = top - run; top != end; top--) {
-            *top = block;
-            block += slot_bytes;
-        }
+        /* relaxed: only the owner, who is here, clears these bits. */
+        uint64_t remote = atomic_load_explicit(&page->remote[word_idx], memory_order_relaxed);
+        HAK_CHECK((bits & remote) == 0, HAK_MESSAGE_TWICE);
+        do { /* the lowest run of ones */
+            unsigned first = (unsigned)__builtin_ctzll(bits);
+            uint64_t holes = ~(bits >> first);
+            uint32_t run = holes == 0 ? 64 : (uint32_t)__builtin_ctzll(holes);
+            run = run < count ? run : count;
+            count -= run;
+            bits &= ~(UINT64_MAX >> (64 - run) << first);
+            char *block = start + (word_idx * 64 + first) * slot_bytes;
+            for (void **end = top - run; top != end; top--) {
+                *top = block;
+                block += slot_bytes;
+            }
+        } while (bits != 0 && count > 0);
+        page->free[word_idx] = bits;
     }
     page->first_word = (uint16_t)word_idx;
-}
-
-size_t hak_page_give(struct hak_page *page, void *const *blocks, size_t count)
-{
-    size_t span_bytes = page->span_pages * HAK_PAGE_BYTES;
-    uintptr_t start = (uintptr_t)hak_page_start(page);
-    size_t word_idx = page->first_word;
-    uint64_t bits = page->free[word_idx]; /* of that word, stored when the run leaves it */
-    size_t lowest = word_idx;
-    size_t i = 0;
-    for (; i < count && (uintptr_t)blocks[i] - start < span_bytes; i++) {
-        int64_t slot = hak_page_slot(page, blocks[i]);
-        HAK_CHECK(slot >= 0, MESSAGE_INSIDE);
-        size_t at = (size_t)slot / 64;
-        if (at != word_idx) {
-            page->free[word_idx] = bits;
-            word_idx = at;
-            bits = page->free[word_idx];
-            lowest = hak_min(lowest, word_idx);
-        }
-        uint64_t bit = (uint64_t)1 << (slot % 64);
-        HAK_CHECK((bits & bit) == 0, MESSAGE_FREE_TWICE);
-        bits |= bit;
-    }
-    page->free[word_idx] = bits;
-    page->first_word = (uint16_t)lowest;
-    free_count_add(page, (uint32_t)i);
-    return i;
 }
 
 uint32_t hak_page_collect(struct hak_page *page)
@@ -175,7 +149,7 @@ uint32_t hak_page_collect(struct hak_page *page)
         }
         /* acquire: the freers' last writes to these blocks come before our next use. */
         uint64_t bits = atomic_exchange_explicit(&page->remote[i], 0, memory_order_acquire);
-        HAK_CHECK((bits & page->free[i]) == 0, MESSAGE_FREE_TWICE);
+        HAK_CHECK((bits & page->free[i]) == 0, HAK_MESSAGE_TWICE);
         page->free[i] |= bits;
         count += hak_popcount(bits);
         page->first_word = (uint16_t)hak_min(page->first_word, i);
@@ -236,7 +210,7 @@ uintptr_t hak_page_free_remote(struct hak_page *page, size_t word_idx, uint64_t 
     /* seq_cst: before the load of the word, see the protocol in page.h; release: what this thread
      * did with the blocks comes before the owner's next use. */
     uint64_t old = atomic_fetch_or_explicit(&page->remote[word_idx], bits, memory_order_seq_cst);
-    HAK_CHECK((old & bits) == 0, MESSAGE_FREE_TWICE);
+    HAK_CHECK((old & bits) == 0, HAK_MESSAGE_TWICE);
     /* seq_cst: after the bits. */
     uintptr_t word = atomic_load_explicit(&page->word, memory_order_seq_cst);
     const uintptr_t mask = HAK_PAGE_ACTIVE | HAK_PAGE_FULL | HAK_PAGE_PENDING;

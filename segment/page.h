@@ -67,6 +67,7 @@ struct hak_page {
     uint8_t bin_idx;                         /* [owner, const while open] */
     _Atomic(uint8_t) back;                   /* [owner, atomic for reports] pages to the first */
     _Atomic(uint64_t) remote_inline;         /* [any, atomic] the bitmap of up to 64 slots */
+    char *first_slot;                        /* [owner, const while open] */
 
     HAK_CACHE_ALIGNED
     union {
@@ -116,11 +117,6 @@ static inline char *hak_page_start(const struct hak_page *page)
     return hak_region_page_start(hak_page_idx(page));
 }
 
-static inline char *hak_page_first_slot(const struct hak_page *page)
-{
-    return hak_page_start(page) + page->first_bytes;
-}
-
 static inline uint32_t hak_page_free_count(const struct hak_page *page)
 {
     /* relaxed: written by the owner; others read it for reports only. */
@@ -135,7 +131,7 @@ static inline uint32_t hak_page_free_count(const struct hak_page *page)
  */
 static inline int64_t hak_page_slot(const struct hak_page *page, const void *block)
 {
-    uint64_t offset = (uintptr_t)block - (uintptr_t)hak_page_first_slot(page);
+    uint64_t offset = (uintptr_t)block - (uintptr_t)page->first_slot;
     uint64_t unit = offset >> 3 | offset << 61; /* an offset off the 8 B grid gets huge */
     uint64_t product = unit * page->magic;
     if (unit >= page->limit || (uint32_t)product >= page->magic) {
@@ -171,9 +167,7 @@ bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool
 /* Takes the `count` lowest free slots; writes their blocks to top[0], top[-1], ... so that the
  * lowest is popped first. There are that many. [owner] */
 void hak_page_take(struct hak_page *page, void **top, uint32_t count);
-/* Puts blocks back, as many from the start of the array as lie in this page; returns how many.
- * Stops the process at a block that is free already or that is none. [owner] */
-size_t hak_page_give(struct hak_page *page, void *const *blocks, size_t count);
+
 /* Moves remotely freed slots to the free ones; returns how many. [owner] */
 uint32_t hak_page_collect(struct hak_page *page);
 

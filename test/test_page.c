@@ -3,7 +3,7 @@
  *
  * ctest: labels=quick timeout=120 core=fake
  */
-#include "segment/page.h"
+#include "segment/run.h"
 
 #include "front/classes.h"
 #include "scenario.h"
@@ -39,7 +39,7 @@ static void begin(void)
 
 static char *block_at(const struct hak_page *page, size_t slot)
 {
-    return hak_page_first_slot(page) + slot * page->slot_bytes;
+    return page->first_slot + slot * page->slot_bytes;
 }
 
 /* Takes one block, the lowest. */
@@ -50,16 +50,34 @@ static char *take_one(struct hak_page *page)
     return block;
 }
 
+/* As a flush does it, up to a block of another page. */
+static size_t give_run(struct hak_page *page, void *const *blocks, void *const *end)
+{
+    struct hak_cut cut = hak_cut_of(page);
+    uint64_t unit = hak_cut_unit(page, *blocks);
+    HAK_CHECK(unit < cut.limit, HAK_MESSAGE_INSIDE);
+    return hak_page_give(page, cut, unit, blocks, end, end - blocks > 3);
+}
+
 static void give_one(struct hak_page *page, void *block)
 {
-    SUPPORT_REQUIRE(hak_page_give(page, &block, 1) == 1);
+    SUPPORT_REQUIRE(give_run(page, &block, &block + 1) == 1);
+}
+
+/* All of an array, behind which others follow. */
+static void give_all(struct hak_page *page, void *const *blocks, size_t count, size_t others)
+{
+    for (size_t done = 0, run; done < count; done += run) {
+        run = give_run(page, blocks + done, blocks + count + others);
+        SUPPORT_REQUIRE(run != 0 && done + run <= count);
+    }
 }
 
 /* ---- geometry ------------------------------------------------------------------------------- */
 
 static void check_addresses(const struct hak_page *page)
 {
-    char *start = hak_page_first_slot(page);
+    char *start = page->first_slot;
     size_t span_bytes = page->span_pages * HAK_PAGE_BYTES;
     size_t slot = 0, inside = 0; /* of the offset, without a division */
     for (size_t offset = 0; offset < span_bytes; offset++) {
@@ -146,7 +164,7 @@ static void give_and_check(struct hak_page *page, size_t count, uint64_t *seed)
     held_count -= count;
     memcpy(blocks, held + held_count, count * sizeof(void *));
     blocks[count] = elsewhere; /* here another page's blocks begin */
-    SUPPORT_REQUIRE(hak_page_give(page, blocks, count + 1) == count);
+    give_all(page, blocks, count, 1);
     for (size_t i = 0; i < count; i++)
         is_free[hak_page_slot(page, blocks[i])] = true;
 }
@@ -198,7 +216,7 @@ static void give_twice_at_once(void *unused)
     struct hak_page *page = page_of_bin(4);
     void *blocks[] = {take_one(page), take_one(page), NULL};
     blocks[2] = blocks[0];
-    (void)hak_page_give(page, blocks, 3);
+    give_all(page, blocks, 3, 0);
 }
 
 static void give_never_taken(void *unused)
@@ -241,6 +259,24 @@ static void free_remote_and_give(void *unused)
     hak_page_collect(page);
 }
 
+/* The page knows of both only when the owner takes from that word. */
+static void free_remote_after_give(void *unused)
+{
+    (void)unused;
+    struct hak_page *page = page_of_bin(4);
+    give_one(page, take_one(page));
+    hak_page_free_remote(page, 0, 1);
+    (void)take_one(page);
+}
+
+static void free_remote_and_collect(void *unused)
+{
+    (void)unused;
+    struct hak_page *page = page_of_bin(4);
+    hak_page_free_remote(page, 2, 1);
+    hak_page_collect(page);
+}
+
 static void close_with_remote_bits(void *unused)
 {
     (void)unused;
@@ -262,6 +298,8 @@ static void page__what_is_no_live_block_freed__stops(void **state)
         {give_tail, inside_block},
         {free_remote_twice, already_free},
         {free_remote_and_give, already_free},
+        {free_remote_after_give, already_free},
+        {free_remote_and_collect, already_free},
         {close_with_remote_bits, already_free},
     };
     (void)state;

@@ -8,6 +8,7 @@
 #include "front/harden/pen.h"
 #include "front/observe/live.h"
 #include "segment/purge.h"
+#include "segment/run.h"
 
 /* Waiting pages that one search looks at. */
 #define SEARCH_PAGES 4
@@ -214,7 +215,7 @@ static bool page_close(struct hak_pen *pen, struct hak_page *page)
     hak_meta_give(&pen->meta, notes, sizeof *notes);
     page->notes = NULL;
     void *never = hak_slot_start(page, 0);
-    (void)hak_page_give(page, &never, 1);
+    (void)hak_page_give(page, hak_cut_of(page), 0, &never, &never + 1, false);
     return hak_page_close(page, (uintptr_t)pen, &pen->meta);
 }
 

@@ -69,7 +69,7 @@ static inline struct hak_notes *hak_notes_of(const struct hak_page *page)
 
 static inline char *hak_slot_start(const struct hak_page *page, size_t slot)
 {
-    return hak_page_first_slot(page) + slot * page->slot_bytes;
+    return page->first_slot + slot * page->slot_bytes;
 }
 
 /* Bytes of a slot that are not the user's. */
