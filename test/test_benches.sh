@@ -15,6 +15,7 @@ declare -A arguments=(
     [bench_app]='20000 400 42' [bench_bulk]='10 100 64' [bench_burst]='3 1000 1 42'
     [bench_c6_heavy]='20000 100 42' [bench_churn]='2 1000 0.05 42'
     [bench_fixed_size]='64 20000 100' [bench_learner]='steady 1 42' [bench_larson]='0.05 8 1000 500 1 4141 2'
+    [bench_inline]='sized 32 20000 100'
     [bench_huge]='1 1000 42' [bench_large]='100 4 42' [bench_mid_large_mt]='2 2000 50 42' [bench_nothing]=''
     [bench_pool_tls]='2 2000 50 42' [bench_powers]='20000 400 42'
     [bench_random_mixed]='20000 100 42' [bench_realloc]='60 42'
@@ -23,11 +24,12 @@ declare -A arguments=(
 declare -A refused=(
     [bench_app]=0 [bench_bulk]=x [bench_burst]='1 1 -1' [bench_c6_heavy]=1e3
     [bench_churn]='1 1' [bench_fixed_size]=0 [bench_larson]='1 9 8' [bench_huge]=0 [bench_large]='2 0'
+    [bench_inline]='inline 0'
     [bench_learner]='steady 0' [bench_mid_large_mt]=257 [bench_pool_tls]='1 2 1 99999999999999999999'
     [bench_powers]='2 1 4x' [bench_random_mixed]=-2 [bench_realloc]=0 [bench_remote]='101 2'
     [bench_xthread]='1 1 0'
 )
-unwatched='bench_bulk bench_huge bench_learner bench_nothing'
+unwatched='bench_bulk bench_huge bench_inline bench_learner bench_nothing'
 
 fail() {
     printf 'test_benches: %s\n' "$*" >&2

@@ -364,6 +364,8 @@ static bool row_wanted(const struct row *row, const struct options *options)
     const char *pattern = options->only;
     if (options->health)
         return (row->flags & ROW_HEALTH) != 0;
+    if (pattern == NULL && (row->flags & ROW_NAMED) != 0)
+        return false;
     if (pattern == NULL && (options->huge || (row->flags & ROW_HUGE) != 0))
         return options->huge && (row->flags & ROW_HUGE) != 0;
     if (pattern == NULL && !options->ab && (row->flags & ROW_AB_ONLY) != 0)

@@ -54,6 +54,7 @@ enum row_flag {
     ROW_TRACE = 16,      /* a recorded trace */
     ROW_HEALTH = 32,     /* one of the health profiles */
     ROW_HUGE = 128,      /* runs with --huge or when --only names it */
+    ROW_NAMED = 256,     /* runs when --only names it: it has an allocator of its own */
     ROW_BY_TIME = 64,    /* repeats its iterations for two seconds unless --quick */
 };
 
