@@ -42,6 +42,9 @@ size_t hak_twice_mark(struct hak_heap *heap, size_t bin_idx, size_t count)
     void *const *blocks;
     size_t left = hak_bin_newest(bin, count, &blocks);
     HAK_ASSERT(left <= HAK_MARKS_MAX);
+    if (left == 0) {
+        return 0;
+    }
     const struct hak_mark *mark =
         left < HAK_RUNS_FROM ? blocks_mark(bin, bin_idx, blocks, blocks + left, heap->marks, false)
                              : blocks_mark(bin, bin_idx, blocks, blocks + left, heap->marks, true);

@@ -110,9 +110,9 @@ inline enter()
 inline flush()
 {
     work_start();
-    load(WORD, relaxed, word); /* segment/page.h:hak_page_is_owned */
+    load(WORD, relaxed, word); /* front/give.h:hak_bin_owns, its tag */
     if
-    :: word == 0 -> use(PAGE) /* segment/page.c:hak_page_give */
+    :: word == 0 -> use(PAGE) /* segment/run.h:hak_page_give */
     :: else -> word = 0       /* front/remote.c:hak_remote_free */
     fi;
     work_end()
