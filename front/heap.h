@@ -62,7 +62,7 @@ struct hak_remote_entry {
     uint64_t bits; /* [owner] */
 };
 
-/* Half of the largest magazine. */
+/* Half of the largest magazine: no flush of some blocks leaves more. */
 #define HAK_MARKS_MAX 512
 
 _Static_assert(_Alignof(struct hak_page) >= 64, "a word's number, up to 63, fits below an address");

@@ -288,6 +288,35 @@ static void capacity__changed_while_full__rest_goes_back(void **state)
     scenario_run(run_change, NULL);
 }
 
+/* Most of a full magazine might stay then, more than a flush can take notes of (front/heap.h). */
+static void run_little_less(void *unused)
+{
+    (void)unused;
+    wake();
+    for (unsigned i = 0; i < 30; i++)
+        use_many(request(64), MANY);
+    allocate_many(request(64), MANY);
+    for (size_t stride = 7, i = 0; stock_of(64) < 1023; i = (i + stride) % MANY) { /* no runs */
+        SUPPORT_REQUIRE(blocks[i] != NULL);
+        hak_free(blocks[i]);
+        blocks[i] = NULL;
+    }
+    SUPPORT_REQUIRE(capacity_of(64) == 1023);
+    set("class 64 capacity 1000");
+    hak_free(hak_malloc(600)); /* a slow path of another class */
+    SUPPORT_REQUIRE(capacity_of(64) == 1000 && stock_of(64) <= 1000);
+    SUPPORT_REQUIRE(hak_heap_is_valid());
+    for (size_t i = 0; i < MANY; i++)
+        hak_free(blocks[i]);
+    use_many(request(64), MANY);
+}
+
+static void capacity__a_little_less_than_is_there__flush_stays_within_its_marks(void **state)
+{
+    (void)state;
+    scenario_run(run_little_less, NULL);
+}
+
 /* More than the heap's share cannot be had: the magazines are as large as fits. */
 static void run_share(void *unused)
 {
@@ -557,6 +586,7 @@ int main(void)
         cmocka_unit_test(print__any_policy__reads_as_the_same),
         cmocka_unit_test(capacity__by_policy__is_neither_more_nor_less),
         cmocka_unit_test(capacity__changed_while_full__rest_goes_back),
+        cmocka_unit_test(capacity__a_little_less_than_is_there__flush_stays_within_its_marks),
         cmocka_unit_test(capacity__above_the_heaps_share__is_as_much_as_fits),
         cmocka_unit_test(route_mid__many_blocks__stay_in_no_magazine),
         cmocka_unit_test(route_large__before_and_after__blocks_go_home),

@@ -100,8 +100,8 @@ void hak_magazine_rule(struct hak_heap *heap, size_t bin_idx)
     if (shelf->capacity == 0 || shelf->capacity == most || (ruled == 0 && shelf->capacity < most)) {
         return; /* its first miss asks the policy */
     }
-    if (count > most) {
-        hak_heap_flush(heap, bin_idx, count - most);
+    if (count > most) { /* half of it at least: what stays is within HAK_MARKS_MAX */
+        hak_heap_flush(heap, bin_idx, hak_max(count - most, (count + 1) / 2));
     }
     if (shelf->capacity > most || magazine_fits(heap, bin_idx, most)) {
         (void)hak_magazine_replace(heap, bin_idx, (uint16_t)most);
