@@ -194,9 +194,10 @@ static void free_twice(void *unused)
 static void inline__block_freed_twice__stops_at_flush(void **state)
 {
     (void)state;
+    const char already_free[] = "hakmem: free of a block that is already free";
     struct support_end end = support_run_child(free_twice, NULL);
     assert_true(WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGABRT);
-    assert_string_equal(end.text, "hakmem: free of a block that is already free\n");
+    assert_true(strncmp(end.text, already_free, strlen(already_free)) == 0);
 }
 
 /* ---- threads -------------------------------------------------------------------------------- */
