@@ -45,7 +45,7 @@ expect shared 'or more: yes; memory was given back: yes$' \
     env LD_LIBRARY_PATH="$libdir" shared/trim
 make -s -C static PREFIX="$prefix"
 expect static '^b c$' bash -c 'static/sort <"$1"' _ "$work/words"
-for folder in cmake prefixed cxx; do
+for folder in cmake prefixed inline cxx; do
     cmake -S $folder -B $folder/build -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" 2>&1 ||
         fail "$folder: $(<"$work/log")"
     cmake --build $folder/build >"$work/log" 2>&1 || fail "$folder: $(<"$work/log")"
@@ -54,6 +54,7 @@ for way in hakmem static header; do
     expect "cmake, $way" '^WORD$' cmake/build/upper-$way word
 done
 expect prefixed '^usable: 100 or more and not ours$' prefixed/build/beside
+expect inline '^sum of 200000 entries: 10000100000$' inline/build/queue
 expect cxx '^1000 blocks, aligned; 1000 names$' cxx/build/shapes
 if command -v rustc >/dev/null; then
     rustc -O -L "$libdir" -l hakmem -o rust/main rust/main.rs
