@@ -38,10 +38,12 @@ static inline void hak_give_elsewhere(struct hak_heap *heap, size_t bin_idx, voi
     }
 }
 
-/* Gives blocks back to their pages, or on the way to another heap's. `runs`: looks for those. */
-static HAK_INLINED void hak_give_blocks(struct hak_heap *heap, size_t bin_idx, void **blocks,
-                                        void **end, bool runs)
+/* Gives blocks back to their pages, or on the way to another heap's: how many those were. `runs`:
+ * looks for runs. */
+static HAK_INLINED size_t hak_give_blocks(struct hak_heap *heap, size_t bin_idx, void **blocks,
+                                          void **end, bool runs)
 {
+    size_t others = 0;
     struct hak_cut cut = hak_bin_cut(bin_idx);
     struct hak_page *page = HAK_NOWHERE;
     while (blocks != end) {
@@ -51,6 +53,7 @@ static HAK_INLINED void hak_give_blocks(struct hak_heap *heap, size_t bin_idx, v
             if (HAK_UNLIKELY(!hak_bin_owns(&heap->bins[bin_idx], *blocks))) {
                 page = HAK_NOWHERE;
                 hak_give_elsewhere(heap, bin_idx, *blocks++);
+                others++;
                 continue;
             }
             unit = hak_cut_unit(page, *blocks);
@@ -62,6 +65,7 @@ static HAK_INLINED void hak_give_blocks(struct hak_heap *heap, size_t bin_idx, v
             page = HAK_NOWHERE; /* it may be closed */
         }
     }
+    return others;
 }
 
 #endif

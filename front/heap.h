@@ -32,6 +32,7 @@
 
 #include "front/bin.h"
 #include "front/classes.h"
+#include "front/observe/tally.h"
 #include "segment/run.h"
 
 #define HAK_HEAP_ALIGN ((size_t)4096)
@@ -52,6 +53,7 @@ struct hak_shelf {
     uint8_t misses;                        /* [owner] that speak for growing */
     bool last_was_refill;                  /* [owner] or a flush */
     bool idle;                             /* [owner] no miss since the last tick */
+    struct hak_tally tally;
 };
 
 /* Blocks of other heaps, gathered by bitmap word. `key` is the address of the page's descriptor
@@ -84,13 +86,13 @@ struct hak_heap {
     size_t arena_pages;       /* [owner] pages known to have tags */
     _Atomic(uintptr_t) *tags; /* [const while owned] */
 
-    uint32_t null_looks;        /* [owner] of HAK_NULL_LOOKS, those that are left */
-    uint32_t seen_ticks;        /* [owner] of the purge clock, at the last tidying */
-    uint32_t seen_trims;        /* [owner] of malloc_trim() calls, obeyed so far */
-    uint32_t sweep_bin;         /* [owner] where the next sweep of partial pages goes on */
-    size_t magazine_bytes;      /* [owner] what all magazines could hold; bounded */
-    size_t remote_bytes;        /* [owner] in the remote buffer */
-    uint32_t depth;             /* [owner] slow paths inside each other; 0 outside of them */
+    uint32_t null_looks;              /* [owner] of HAK_NULL_LOOKS, those that are left */
+    uint32_t seen_ticks;              /* [owner] of the purge clock, at the last tidying */
+    uint32_t seen_trims;              /* [owner] of malloc_trim() calls, obeyed so far */
+    uint32_t sweep_bin;               /* [owner] where the next sweep of partial pages goes on */
+    _Atomic(uint64_t) magazine_bytes; /* [owner, atomic for others] what all magazines could hold */
+    size_t remote_bytes;              /* [owner] in the remote buffer */
+    uint32_t depth;                   /* [owner] slow paths inside each other; 0 outside of them */
     uint32_t seen_forks;        /* [holder] forks before this process that it was mended after */
     struct hak_heap *next;      /* [const after it was published] all heaps ever made */
     struct hak_heap *orphan_at; /* [owner] where the next search for orphans' pages goes on */
@@ -149,7 +151,9 @@ void hak_shelf_mend(struct hak_heap *heap);
 void hak_shelf_rest(struct hak_heap *heap);
 bool hak_shelf_adopt(struct hak_heap *heap, size_t bin_idx);
 
-/* Blocks of other heaps (remote.c). Freeing one is true when there are enough for a flush. */
+/* Blocks of other heaps (remote.c). Freeing one is true when there are enough for a flush. What was
+ * freed now, by threads without a heap, is counted in hak_remote_now. */
+extern HAK_HIDDEN _Atomic(uint64_t) hak_remote_now[HAK_BINS]; /* [any, atomic] blocks, a bin */
 bool hak_remote_free(struct hak_heap *heap, void *block);
 void hak_remote_flush(struct hak_heap *heap);
 void hak_remote_free_now(void *block);

@@ -35,6 +35,8 @@ static bool bin_fill(struct hak_heap *heap, size_t bin_idx, size_t count)
         left -= take;
         page = left > 0 ? hak_shelf_current(heap, bin_idx) : NULL;
     }
+    hak_tally_add(&heap->shelves[bin_idx].tally.refills, 1);
+    hak_tally_add(&heap->shelves[bin_idx].tally.taken, count - left);
     return left < count;
 }
 
@@ -78,11 +80,10 @@ const struct hak_page hak_nowhere;
 /* Gives blocks of a bin back to their pages, or on the way to another heap's. */
 static void blocks_give(struct hak_heap *heap, size_t bin_idx, void **blocks, size_t count)
 {
-    if (count < HAK_RUNS_FROM) {
-        hak_give_blocks(heap, bin_idx, blocks, blocks + count, false);
-    } else {
-        hak_give_blocks(heap, bin_idx, blocks, blocks + count, true);
-    }
+    size_t others = count < HAK_RUNS_FROM
+                        ? hak_give_blocks(heap, bin_idx, blocks, blocks + count, false)
+                        : hak_give_blocks(heap, bin_idx, blocks, blocks + count, true);
+    hak_tally_add(&heap->shelves[bin_idx].tally.given, count - others);
 }
 
 void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
@@ -90,6 +91,7 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
     struct hak_bin *bin = &heap->bins[bin_idx];
     void *places[HAK_BIN_PLACES];
     HAK_PROBE3(flush, heap, bin_idx, count);
+    hak_tally_add(&heap->shelves[bin_idx].tally.flushes, count != 0);
     size_t marks = hak_twice_mark(heap, bin_idx, count);
     while (count > 0) {
         void **blocks;

@@ -8,6 +8,8 @@
 #include "front/heap.h"
 #include "hak_probe.h"
 
+_Atomic(uint64_t) hak_remote_now[HAK_BINS];
+
 /* What a heap may hold back of other heaps' blocks. */
 #define REMOTE_BYTES_MAX (128 * HAK_KIB)
 
@@ -44,13 +46,14 @@ static void bits_free(struct hak_page *page, size_t word_idx, uint64_t bits)
     }
 }
 
-static void entry_flush(struct hak_remote_entry *entry)
+static void entry_flush(struct hak_heap *heap, struct hak_remote_entry *entry)
 {
     size_t word_idx = entry->key % _Alignof(struct hak_page);
     uint64_t bits = entry->bits;
     struct hak_page *page = (struct hak_page *)(entry->key - word_idx);
     entry->key = 0;
     entry->bits = 0;
+    hak_tally_add(&heap->shelves[page->bin_idx].tally.remote, hak_popcount(bits));
     bits_free(page, word_idx, bits);
 }
 
@@ -62,7 +65,7 @@ void hak_remote_flush(struct hak_heap *heap)
     heap->remote_bytes = 0;
     for (size_t i = 0; i < HAK_REMOTE_ENTRIES; i++) {
         if (heap->remote[i].key != 0) {
-            entry_flush(&heap->remote[i]);
+            entry_flush(heap, &heap->remote[i]);
         }
     }
 }
@@ -78,6 +81,7 @@ void hak_remote_free_now(void *block)
 {
     struct hak_page *page = hak_page_of(block);
     size_t slot = slot_of(page, block);
+    hak_figure_add(&hak_remote_now[page->bin_idx], 1);
     bits_free(page, slot / 64, (uint64_t)1 << (slot % 64));
 }
 
@@ -89,7 +93,7 @@ bool hak_remote_free(struct hak_heap *heap, void *block)
     struct hak_remote_entry *entry = &heap->remote[entry_idx(key)];
     if (entry->key != key) {
         if (entry->key != 0) {
-            entry_flush(entry);
+            entry_flush(heap, entry);
         }
         entry->key = key;
     }

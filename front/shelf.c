@@ -8,6 +8,7 @@
 #include "front/heap.h"
 #include "front/policy/learner.h"
 #include "hak_probe.h"
+#include "segment/count.h"
 #include "segment/purge.h"
 
 /* Says to other threads how many pages they may adopt. */
@@ -325,6 +326,7 @@ static size_t pages_adopt(struct hak_heap *from, struct hak_heap *to, size_t bin
         adopted += page_adopt(from, to, page);
         page = next;
     }
+    hak_count_add(HAK_COUNT_ADOPTED, adopted);
     return adopted;
 }
 

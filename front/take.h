@@ -10,8 +10,11 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "segment/count.h"
+
 static inline void *hak_take_nothing(void)
 {
+    hak_count(HAK_COUNT_REFUSED);
     errno = ENOMEM;
     return NULL;
 }

@@ -14,6 +14,7 @@
 #include "front/options.h"
 #include "front/policy/policy.h"
 #include "front/start.h"
+#include "segment/count.h"
 #include "segment/os.h"
 #include "segment/purge.h"
 
@@ -335,6 +336,7 @@ struct hak_heap *hak_heap_enter(void)
             break;
         }
         entries_count(heap); /* who waits is seen to be awake */
+        hak_count(HAK_COUNT_HEAP_WAITS);
     }
     heap->depth = 1;
     entries_count(heap);

@@ -3,6 +3,7 @@
  */
 #include "segment/arena.h"
 
+#include "segment/count.h"
 #include "segment/huge.h"
 #include "segment/maps.h"
 #include "segment/meta.h"
@@ -17,6 +18,7 @@
 #define META_MIN_BYTES (2 * HAK_MIB)
 
 struct hak_arena hak_arena;
+HAK_CACHE_ALIGNED _Atomic(uint64_t) hak_counts[HAK_COUNTS];
 
 static size_t reserve_goal(const struct hak_arena_config *config)
 {
@@ -69,6 +71,7 @@ static bool reserve_bytes(size_t bytes)
     }
     hak_arena.base = base;
     hak_arena.max_segments = segments;
+    hak_arena.tables_bytes = at.total_bytes;
     hak_arena.pages = (struct hak_page *)(void *)(tables + at.pages);
     hak_arena.segments = (struct hak_segment *)(void *)(tables + at.segments);
     hak_arena.maps = (struct hak_segment_maps *)(void *)(tables + at.maps);
@@ -144,8 +147,10 @@ bool hak_arena_turn_try(void)
 {
     bool free = false;
     /* seq_cst: pairs with hak_arena_turn_end(); hak_huge_release() relies on a failure. */
-    return atomic_compare_exchange_strong_explicit(&turn, &free, true, memory_order_seq_cst,
-                                                   memory_order_seq_cst);
+    bool mine = atomic_compare_exchange_strong_explicit(&turn, &free, true, memory_order_seq_cst,
+                                                        memory_order_seq_cst);
+    hak_count(mine ? HAK_COUNT_TURNS : HAK_COUNT_TURN_WAITS);
+    return mine;
 }
 
 void hak_arena_turn_end(void)
@@ -255,8 +260,10 @@ size_t hak_arena_take(size_t count, size_t align, size_t *skipped)
         if (atomic_compare_exchange_weak_explicit(&hak_arena.end, &old, start + count,
                                                   memory_order_acq_rel, memory_order_acquire)) {
             hak_region_grow((start + count) * HAK_SEGMENT_PAGES);
+            hak_count(HAK_COUNT_NEW_CLAIMS);
             *skipped = start - old;
             return start;
         }
+        hak_count(HAK_COUNT_CLAIM_RETRIES);
     }
 }

@@ -37,6 +37,7 @@ struct hak_segment_maps;
 struct hak_arena {
     char *base;                     /* [const after init] 2 MiB aligned */
     size_t max_segments;            /* [const after init] */
+    size_t tables_bytes;            /* [const after init] reserved from hak_region.tags on */
     struct hak_segment *segments;   /* [const after init] one a segment */
     struct hak_page *pages;         /* [const after init] one a page, 32 a segment */
     struct hak_segment_maps *maps;  /* [const after init] one a group */
@@ -77,6 +78,14 @@ bool hak_arena_commit(size_t segments);
  */
 bool hak_arena_turn_try(void);
 void hak_arena_turn_end(void);
+
+/* Whether an address lies in the arena or in its tables, used or not. */
+static inline bool hak_arena_owns(const void *address)
+{
+    uintptr_t at = (uintptr_t)address;
+    return at - (uintptr_t)hak_arena.base < hak_arena.max_segments * HAK_SEGMENT_BYTES ||
+           at - (uintptr_t)hak_region.tags < hak_arena.tables_bytes;
+}
 
 /* After a fork, in the child. */
 void hak_arena_fork_child(void);

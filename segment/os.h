@@ -133,6 +133,11 @@ size_t hak_os_file_read(const char *path, char *text, size_t capacity);
  * has that name already goes, if it may. NULL if there can be none; later writes cannot fail. */
 void *hak_os_share(const char *path, size_t bytes);
 
+/* What is at an address: 8 bytes that can be read now, something else that is mapped, or nothing.
+ */
+enum hak_os_place { HAK_OS_NOTHING, HAK_OS_MAPPED, HAK_OS_READABLE };
+enum hak_os_place hak_os_look(const void *address);
+
 /* Writes to standard error. */
 void hak_os_write_error(const char *text, size_t bytes);
 

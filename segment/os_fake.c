@@ -450,6 +450,11 @@ void *hak_os_share(const char *path, size_t bytes)
     return NULL;
 }
 
+enum hak_os_place hak_os_look(const void *address)
+{
+    return address != NULL ? HAK_OS_MAPPED : HAK_OS_NOTHING;
+}
+
 void hak_os_write_error(const char *text, size_t bytes)
 {
     int saved = errno;

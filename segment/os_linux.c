@@ -2,10 +2,10 @@
  * os on Linux: the only file of the library that calls the kernel for memory and time.
  *
  * System calls: mmap, munmap, mprotect, madvise, mremap, mincore, getrlimit (prlimit64), sysinfo,
- * write, membarrier, nanosleep; clock_gettime through the vDSO; with huge pages also openat, read,
- * pread64, close, unlink and statfs; with HAKMEM_LIVE openat, fallocate, close and unlink. Nothing
- * else but what abort() does, for those who write seccomp filters. Those whose functions in libc
- * are cancellation points are made by number: malloc is none.
+ * write, membarrier, nanosleep, rt_sigprocmask; clock_gettime through the vDSO; with huge pages
+ * also openat, read, pread64, close, unlink, statfs; with HAKMEM_LIVE openat, fallocate, close,
+ * unlink. Nothing else but what abort() does, for those who write seccomp filters. Those whose
+ * functions in libc are cancellation points are made by number: malloc is none.
  */
 #include "segment/os.h"
 
@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "segment/count.h"
+
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
@@ -40,6 +42,7 @@ size_t hak_os_page_bytes(void)
 static void *map_none(size_t bytes)
 {
     int saved = errno;
+    hak_count(HAK_COUNT_MMAP);
     void *start = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     errno = saved;
     return start == MAP_FAILED ? NULL : start;
@@ -49,6 +52,7 @@ static void unmap(void *start, size_t bytes)
 {
     int saved = errno;
     if (bytes != 0) {
+        hak_count(HAK_COUNT_MUNMAP);
         (void)munmap(start, bytes);
     }
     errno = saved;
@@ -78,6 +82,7 @@ void hak_os_unreserve(void *start, size_t bytes)
 static bool protect(void *start, size_t bytes, int access)
 {
     int saved = errno;
+    hak_count(HAK_COUNT_MPROTECT);
     bool done = mprotect(start, bytes, access) == 0;
     errno = saved;
     return done;
@@ -96,6 +101,7 @@ bool hak_os_hide(void *start, size_t bytes)
 static bool advise(void *start, size_t bytes, int advice)
 {
     int saved = errno;
+    hak_count(HAK_COUNT_MADVISE);
     bool done = madvise(start, bytes, advice) == 0;
     errno = saved;
     return done;
@@ -114,28 +120,40 @@ bool hak_os_wipe_in_child(void *start, size_t bytes)
 bool hak_os_renew(void *start, size_t bytes)
 {
     int saved = errno;
+    hak_count(HAK_COUNT_MMAP);
     void *result = mmap(start, bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     errno = saved;
     return result == start;
 }
 
-static bool is_mapped(void *start)
+enum hak_os_place hak_os_look(const void *address)
 {
     unsigned char resident;
-    return mincore(start, hak_os_page_bytes(), &resident) == 0 || errno != ENOMEM;
+    int saved = errno;
+    void *start = (void *)hak_align_down((uintptr_t)address, hak_os_page_bytes());
+    errno = 0;
+    /* There is no way -1 to change the mask: EINVAL, but EFAULT if the new one cannot be read. */
+    (void)syscall(SYS_rt_sigprocmask, -1, address, NULL, sizeof(uint64_t));
+    enum hak_os_place place = errno == EINVAL ? HAK_OS_READABLE : HAK_OS_MAPPED;
+    if (place == HAK_OS_MAPPED && mincore(start, 1, &resident) != 0 && errno == ENOMEM) {
+        place = HAK_OS_NOTHING;
+    }
+    errno = saved;
+    return place;
 }
 
 enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
 {
     int saved = errno;
+    hak_count(HAK_COUNT_MREMAP);
     void *result = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
-    enum hak_os_moved moved = HAK_OS_MOVED;
-    if (result != to) {
-        moved = is_mapped(to) || hak_os_renew(to, bytes) ? HAK_OS_KEPT : HAK_OS_HOLE;
-    }
     errno = saved;
-    return moved;
+    if (result == to) {
+        return HAK_OS_MOVED;
+    }
+    bool mapped = hak_os_look(to) != HAK_OS_NOTHING || hak_os_renew(to, bytes);
+    return mapped ? HAK_OS_KEPT : HAK_OS_HOLE;
 }
 
 /* ---- huge pages ---- */
@@ -198,6 +216,7 @@ static void *huge_mmap(void *start, size_t bytes, int flags, const struct hak_os
         /* The size is named: the default may be another. */
         flags |= MAP_ANONYMOUS | MAP_HUGETLB | __builtin_ctzll(pool->page_bytes) << MAP_HUGE_SHIFT;
     }
+    hak_count(HAK_COUNT_MMAP);
     void *result = mmap(start, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | flags, file, 0);
     file_close(file);
     return result;
@@ -228,10 +247,9 @@ static bool populate_by_read(char *start, size_t bytes, size_t page_bytes)
 
 static bool populate(void *start, size_t bytes, size_t page_bytes)
 {
-    if (madvise(start, bytes, MADV_POPULATE_WRITE) == 0) {
-        return true;
-    }
-    return errno == EINVAL && populate_by_read(start, bytes, page_bytes);
+    hak_count(HAK_COUNT_MADVISE);
+    return madvise(start, bytes, MADV_POPULATE_WRITE) == 0 ||
+           (errno == EINVAL && populate_by_read(start, bytes, page_bytes));
 }
 
 enum hak_os_backing hak_os_huge_map(void *start, size_t bytes, const struct hak_os_pool *pool)
@@ -241,7 +259,7 @@ enum hak_os_backing hak_os_huge_map(void *start, size_t bytes, const struct hak_
     /* Asked for elsewhere first: a refusal then leaves the range alone on every kernel. */
     void *probe = huge_mmap(NULL, bytes, 0, pool);
     if (probe != MAP_FAILED) {
-        (void)munmap(probe, bytes);
+        unmap(probe, bytes);
         if (huge_mmap(start, bytes, MAP_FIXED, pool) == start &&
             node_bind(start, bytes, pool->node) && populate(start, bytes, pool->page_bytes)) {
             backing = HAK_OS_BACKED;
@@ -523,6 +541,7 @@ void hak_os_barrier_prepare(void)
 bool hak_os_barrier_all(void)
 {
     int saved = errno;
+    hak_count(HAK_COUNT_MEMBARRIER);
     bool done = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
     errno = saved;
     return done;
@@ -532,6 +551,7 @@ void hak_os_yield(void)
 {
     int saved = errno;
     /* Not sched_yield(): a real-time thread would keep the CPU from the one it waits for. */
+    hak_count(HAK_COUNT_NANOSLEEP);
     (void)syscall(SYS_nanosleep, &(struct timespec){.tv_nsec = 20000}, NULL);
     errno = saved;
 }
@@ -544,6 +564,7 @@ void *hak_os_share(const char *path, size_t bytes)
     int file = file_open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
     /* Not ftruncate(): where the file system is full, a write would be a SIGBUS. */
     if (file >= 0 && syscall(SYS_fallocate, file, 0, 0L, bytes) == 0) {
+        hak_count(HAK_COUNT_MMAP);
         start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     }
     if (file >= 0 && start == MAP_FAILED) {

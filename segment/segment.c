@@ -11,6 +11,7 @@
 #include "segment/segment.h"
 
 #include "hak_probe.h"
+#include "segment/count.h"
 #include "segment/huge.h"
 #include "segment/maps.h"
 #include "segment/os.h"
@@ -76,6 +77,7 @@ static bool word_replace(size_t segment_idx, uint64_t old, uint64_t new)
     /* seq_cst: in one order with the maps' bits; acquire and release hand the slots over. */
     if (!atomic_compare_exchange_strong_explicit(&segment->word, &old, new, memory_order_seq_cst,
                                                  memory_order_seq_cst)) {
+        hak_count(HAK_COUNT_CLAIM_RETRIES);
         return false;
     }
     if (hak_word_pool(old) != hak_word_pool(new)) {
@@ -141,6 +143,7 @@ static size_t claim_from_map(unsigned map, const struct claim *claim)
         int first = claim_in_segment(at, claim);
         if (first >= 0) {
             page_idx = at * HAK_SEGMENT_PAGES + (size_t)first;
+            hak_count(map == HAK_POOL_FREE ? HAK_COUNT_FREE_CLAIMS : HAK_COUNT_POOL_CLAIMS);
             break;
         }
         if (!hak_segment_has_room(at, map)) {
@@ -307,6 +310,7 @@ static size_t claim_long_from_map(size_t count, size_t segments, size_t align)
     size_t start = hint;
     while ((start = free_run_find(segments, align, start)) != HAK_NO_SEGMENT) {
         if (hak_pages_claim_at(start * HAK_SEGMENT_PAGES, count)) {
+            hak_count(HAK_COUNT_FREE_CLAIMS);
             break;
         }
         start++;
@@ -485,6 +489,8 @@ size_t hak_segment_purge(size_t segment_idx, enum hak_purge which)
         (void)atomic_fetch_or_explicit(&segment->dirty, slots & ~clean, memory_order_relaxed);
         release_in_segment(segment_idx, slots, false);
         purged = (size_t)hak_popcount(wanted & clean) * HAK_PAGE_BYTES;
+        hak_count_add(HAK_COUNT_PURGES, purged != 0);
+        hak_count_add(HAK_COUNT_PURGED_BYTES, purged);
     }
     segment_age(segment_idx);
     return purged;

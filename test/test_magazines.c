@@ -28,7 +28,7 @@ static void grow_magazines(unsigned index, void *unused)
                 hak_free(mine[i]);
         }
     }
-    most_bytes[index] = hak_heap_self->magazine_bytes;
+    most_bytes[index] = hak_figure(&hak_heap_self->magazine_bytes);
     SUPPORT_REQUIRE(hak_heap_is_valid());
     pthread_barrier_wait(&crowd);
 }

@@ -325,8 +325,8 @@ static void run_share(void *unused)
     set("class 1..1024 capacity 1023; class 1025..4096 capacity 255");
     for (size_t slot = 16; slot <= 1024; slot += 16)
         use_many(request(slot), 64);
-    SUPPORT_REQUIRE(hak_heap_self->magazine_bytes > 7 * MIB);
-    SUPPORT_REQUIRE(hak_heap_self->magazine_bytes <= 8 * MIB + 64 * KIB);
+    SUPPORT_REQUIRE(hak_figure(&hak_heap_self->magazine_bytes) > 7 * MIB);
+    SUPPORT_REQUIRE(hak_figure(&hak_heap_self->magazine_bytes) <= 8 * MIB + 64 * KIB);
     SUPPORT_REQUIRE(capacity_of(16) == 1023 && capacity_of(1024) >= 1);
 }
 

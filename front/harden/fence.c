@@ -47,6 +47,11 @@ static struct {
 
 static _Atomic(size_t) fences; /* [any, atomic] ranges that cannot be touched */
 
+const struct hak_lock *hak_fence_lock_of(void)
+{
+    return &yard.lock;
+}
+
 static size_t fences_add(size_t count)
 {
     /* relaxed: a bound that may be missed by a few; wrap-around subtracts. */

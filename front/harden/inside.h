@@ -107,6 +107,8 @@ size_t hak_fence_resting_bytes(const struct hak_page *page);
 /* Whether a live block starts in the page; then where, its bytes, and those of its run. */
 bool hak_fence_look(size_t page_idx, void **block, size_t *bytes, size_t *all_bytes);
 
+const struct hak_lock *hak_fence_lock_of(void); /* for reports */
+
 /* Looks at the live block, if any, of a page with the tag of large blocks. */
 void hak_fence_check(size_t page_idx);
 

@@ -23,6 +23,8 @@
 struct hak_lock {
     _Atomic(uint64_t) holder; /* [any, atomic] 0: nobody */
     uint32_t depth;           /* [holder] takes beyond the first */
+    _Atomic(uint64_t) takes;  /* [holder, atomic for reports] ... */
+    _Atomic(uint64_t) waits;  /* [holder, atomic for reports] ... that another thread was before */
 };
 
 /* The number of the thread that settles what a fork left, or one of these. The kernel clears it in
@@ -77,10 +79,11 @@ static inline void hak_lock_ready(void)
 
 static inline void hak_lock_take(struct hak_lock *lock)
 {
+    bool waited = false;
     for (uint32_t spins = 0;; spins++) {
         hak_lock_ready(); /* each time: a handler may fork while this waits */
         if (hak_lock_try(lock)) {
-            return;
+            break;
         }
         if (hak_lock_is_mine(lock)) {
             lock->depth++;
@@ -89,7 +92,10 @@ static inline void hak_lock_take(struct hak_lock *lock)
         if (spins >= HAK_LOCK_SPINS) {
             hak_os_yield();
         }
+        waited = true;
     }
+    hak_tally_add(&lock->takes, 1);
+    hak_tally_add(&lock->waits, waited);
 }
 
 static inline void hak_lock_drop(struct hak_lock *lock)

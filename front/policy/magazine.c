@@ -31,7 +31,8 @@ bool hak_magazine_replace(struct hak_heap *heap, size_t bin_idx, uint16_t capaci
     if (!hak_bin_resize(&heap->bins[bin_idx], &heap->meta, shelf->capacity, capacity)) {
         return false;
     }
-    heap->magazine_bytes += (capacity - (size_t)shelf->capacity) * slot_bytes_of(bin_idx);
+    hak_figure_add_own(&heap->magazine_bytes,
+                       (capacity - (size_t)shelf->capacity) * slot_bytes_of(bin_idx));
     shelf->capacity = capacity;
     return true;
 }
@@ -60,7 +61,7 @@ static bool magazine_fits(const struct hak_heap *heap, size_t bin_idx, size_t ca
     size_t share = ALL_MAGAZINE_BYTES / hak_max(hak_heap_owned(), 1);
     size_t limit = hak_min(hak_max(share, HEAP_MAGAZINE_BYTES_MIN), HEAP_MAGAZINE_BYTES);
     size_t more = (capacity - (size_t)heap->shelves[bin_idx].capacity) * slot_bytes_of(bin_idx);
-    return heap->magazine_bytes + more <= limit;
+    return hak_figure(&heap->magazine_bytes) + more <= limit;
 }
 
 static bool magazine_first(struct hak_heap *heap, size_t bin_idx, size_t capacity)

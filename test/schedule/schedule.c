@@ -63,7 +63,7 @@ static struct {
     const struct schedule_case *of;
     struct schedule_report *report;
     unsigned bound;
-    bool is_running, is_starting, is_pruned;
+    bool is_running, is_starting, is_pruned, is_counting;
     unsigned current, count; /* of threads */
     size_t at, depth;        /* choices made in this schedule, and those that are laid down */
     struct thread threads[SCHEDULE_THREADS + 1]; /* the last one is who explores */
@@ -361,12 +361,23 @@ static bool is_of_hints(const char *function)
     return strncmp(function, "hak_hint", 8) == 0;
 }
 
+/* Figures decide nothing: counting is no step, and nobody waits for it. */
+static bool is_of_figures(const char *function)
+{
+    return strncmp(function, "hak_figure", 10) == 0;
+}
+
 void schedule_point(const volatile void *address, enum schedule_kind kind, const char *function,
                     int line)
 {
     static const char hints;
     if (state == NULL || !state->is_running)
         return;
+    if (is_of_figures(function)) {
+        state->is_counting =
+            kind == SCHEDULE_WRITES; /* until it has written: no step lies between */
+        return;
+    }
     struct thread *self = &state->threads[state->current];
     if (is_of_hints(function)) {
         if (self->next.function == function)
@@ -382,6 +393,10 @@ void schedule_wrote(void)
 {
     if (state == NULL || !state->is_running)
         return;
+    if (state->is_counting) {
+        state->is_counting = false;
+        return;
+    }
     for (unsigned i = 0; i < state->count; i++) {
         struct thread *thread = &state->threads[i];
         if (i != state->current) {
