@@ -104,6 +104,10 @@ static bool word_find(const char *words, const char *word, uint64_t *number)
 
 static bool option_parse(const struct option *option, const char *text, uint64_t *number)
 {
+    if (option->value == &hak_options.stats && (*text == '0' || *text == '1') && text[1] == 0) {
+        *number = (uint64_t)(*text - '0'); /* off or text */
+        return true;
+    }
     if (option->is_word) {
         return word_find(option->range, text, number);
     }
@@ -111,16 +115,29 @@ static bool option_parse(const struct option *option, const char *text, uint64_t
            !(option->value == &hak_options.tiny_max_class && *number == 6);
 }
 
+/* A privileged program is not ended, and tells nothing, at its caller's wish. */
+static const char *option_text(const struct option *option, const char *name)
+{
+    const uint64_t *const refused[] = {
+        &hak_options.huge_require, &hak_options.harden,      &hak_options.live,
+        &hak_options.stats,        &hak_options.lock_stats,  &hak_options.guard,
+        &hak_options.guard_report, &hak_options.guard_stats, &hak_options.guard_log,
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        if (option->value == refused[i]) {
+            return secure_getenv(name);
+        }
+    }
+    return getenv(name);
+}
+
 static void option_read(const struct option *option)
 {
     const char *name = option->name;
-    /* A privileged program is not ended or published at its caller's wish. */
-    bool harms = option->value == &hak_options.huge_require || option->value == &hak_options.live ||
-                 option->value == &hak_options.harden;
-    const char *text = harms ? secure_getenv(name) : getenv(name);
+    const char *text = option_text(option, name);
     if (text == NULL && option->old_name != NULL) {
         name = option->old_name;
-        text = getenv(name);
+        text = option_text(option, name);
     }
     *option->value = option->otherwise;
     uint64_t number;

@@ -45,7 +45,17 @@
     X(live, "HAKMEM_LIVE", NULL, 0, 0, 1, "0 or 1",                                                \
       "1 publishes figures in /dev/shm for `hakmem top`; ignored in privileged programs")          \
     X(learner_interval, "HAKMEM_LEARNER_INTERVAL", NULL, 128, 1, 1000000, "pages",                 \
-      "how many pages close before the learner looks at them again")
+      "how many pages close before the learner looks at them again")                               \
+    X(lock_stats, "HAKMEM_LOCK_STATS", "HAKMEM_SHARED_POOL_LOCK_STATS", 0, 0, 1, "0 or 1",         \
+      "1 says at exit how often threads locked, waited or claimed again; ignored in privileged "   \
+      "programs")                                                                                  \
+    X(guard_report, "HAKMEM_GUARD_REPORT", NULL, 0, 0, 1000000000, "pointers",                     \
+      "a report of foreign pointers at this many, and at exit if there were more; 0 for none; "    \
+      "ignored in privileged programs")                                                            \
+    X(guard_stats, "HAKMEM_GUARD_STATS", "HAKMEM_EXTERNAL_GUARD_STATS", 0, 0, 1, "0 or 1",         \
+      "1 reports foreign pointers at exit, if there were any; ignored in privileged programs")     \
+    X(guard_log, "HAKMEM_GUARD_LOG", "HAKMEM_EXTERNAL_GUARD_LOG", 0, 0, 1, "0 or 1",               \
+      "1 writes a line for each foreign pointer; ignored in privileged programs")
 
 /* X(field, name, default, words, help): one of several words, whose number is the value; the
  * default is the first. */
@@ -54,7 +64,13 @@
     X(huge_fork, "HAKMEM_HUGE_FORK", 0, "safe|warn",                                               \
       "safe keeps as many huge pages free as are used, for what a forked child may write")         \
     X(learner, "HAKMEM_LEARNER", 0, "off|observe|on",                                              \
-      "on finds a better policy while the program runs; observe only notes it")
+      "on finds a better policy while the program runs; observe only notes it")                    \
+    X(stats, "HAKMEM_STATS", 0, "off|text|json|prometheus",                                        \
+      "how the statistics are written to standard error at exit; 0 is off, 1 is text; ignored in " \
+      "privileged programs")                                                                       \
+    X(guard, "HAKMEM_GUARD", 0, "leak|forward|abort",                                              \
+      "what free does with a foreign pointer: leaves it alone, passes it on to libc, or ends the " \
+      "program; ignored in privileged programs")
 
 /* X(name, default, range, help): what is read where it is used. */
 #define HAK_TEXT_OPTIONS(X)                                                                        \

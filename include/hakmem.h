@@ -42,7 +42,8 @@ HAK_PUBLIC void *hak_realloc(void *block, size_t size)
 HAK_PUBLIC void *hak_reallocarray(void *block, size_t count, size_t size)
     __attribute__((alloc_size(2, 3), warn_unused_result));
 
-/* Gives a block back. NULL is nothing. A pointer that is not ours is left alone and counted. */
+/* Gives a block back. NULL is nothing. A pointer that is not ours is counted and, unless
+ * HAKMEM_GUARD says otherwise, left alone. */
 HAK_PUBLIC void hak_free(void *block);
 
 /* C23 forms. The block's own address decides where it goes; sizes are hints. */
@@ -80,8 +81,18 @@ HAK_PUBLIC int hak_malloc_trim(size_t pad_bytes);
 HAK_PUBLIC struct mallinfo hak_mallinfo(void);
 HAK_PUBLIC struct mallinfo2 hak_mallinfo2(void);
 
-/* Writes the totals to standard error, or as XML to `stream` (`options` is 0, else it returns
- * EINVAL). */
+/*
+ * All figures of the process, as one JSON object or in Prometheus' text format; what each means is
+ * in design/statistics.md, and in the second form's own text. `write` is called with pieces of the
+ * text, in order, and gets `to` with each. Nothing is allocated, and nothing held while it runs.
+ * For 16 KiB of stack.
+ */
+typedef void hak_stats_writer(void *to, const char *text, size_t bytes);
+HAK_PUBLIC void hak_stats_json(hak_stats_writer *write, void *to);
+HAK_PUBLIC void hak_stats_prometheus(hak_stats_writer *write, void *to);
+
+/* Writes these figures to standard error, or the totals and sizes as XML to `stream` (`options` is
+ * 0, else it returns EINVAL). */
 HAK_PUBLIC void hak_malloc_stats(void);
 HAK_PUBLIC int hak_malloc_info(int options, FILE *stream);
 
