@@ -9,9 +9,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "front/harden/guard.h"
 #include "front/harden/harden.h"
 #include "front/layout.h"
+#include "front/observe/guard.h"
 #include "front/take.h"
 #include "hakmem.h"
 #include "segment/large.h"
@@ -46,7 +46,9 @@ size_t hak_malloc_usable_size(const void *block)
     if (hak_harden_is_on()) {
         return hak_harden_usable_bytes(block, HAK_USE_SIZE);
     }
-    (void)block_look(block, &usable_bytes); /* NULL is foreign */
+    if (block_look(block, &usable_bytes) == BLOCK_FOREIGN && block != NULL) {
+        return hak_guard_size((void *)(uintptr_t)block);
+    }
     return usable_bytes;
 }
 
@@ -87,10 +89,10 @@ void *hak_realloc(void *block, size_t size)
         return hak_harden_realloc(block, size);
     }
     enum block_kind kind = block_look(block, &usable_bytes);
-    if (kind == BLOCK_FOREIGN || size > PTRDIFF_MAX) {
-        if (kind == BLOCK_FOREIGN) {
-            hak_guard_foreign(block);
-        }
+    if (kind == BLOCK_FOREIGN) {
+        return hak_guard_realloc(block, size);
+    }
+    if (size > PTRDIFF_MAX) {
         return hak_take_nothing();
     }
     if (kind == BLOCK_LARGE) {

@@ -18,9 +18,9 @@
  */
 #include <stdint.h>
 
-#include "front/harden/guard.h"
 #include "front/harden/harden.h"
 #include "front/layout.h"
+#include "front/observe/guard.h"
 #include "front/take.h"
 #include "hakmem.h"
 #include "segment/large.h"

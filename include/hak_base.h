@@ -14,6 +14,20 @@
 #define HAK_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define HAK_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
+/* The bytes before `at`, to HAK_CALL_BYTES, end with a call: of a fixed place, or through a
+ * register or memory. Where instructions have one length there is nothing to find out. */
+#define HAK_CALL_BYTES 8
+#if defined(__x86_64__)
+#define HAK_ENDS_CALL(at)                                                                          \
+    ((at)[-5] == 0xe8 || ((at)[-2] == 0xff && ((at)[-1] & 0x38) == 0x10) ||                        \
+     ((at)[-3] == 0xff && ((at)[-2] & 0x38) == 0x10) ||                                            \
+     ((at)[-4] == 0xff && ((at)[-3] & 0x38) == 0x10) ||                                            \
+     ((at)[-6] == 0xff && ((at)[-5] & 0x38) == 0x10) ||                                            \
+     ((at)[-7] == 0xff && ((at)[-6] & 0x38) == 0x10))
+#else
+#define HAK_ENDS_CALL(at) ((void)(at), true)
+#endif
+
 /* Keeps a value where the function returns it, or gcc 12 moves it there in the end. */
 #if defined(__x86_64__)
 #define HAK_TO_RETURN(value) __asm__("" : "+a"(value))

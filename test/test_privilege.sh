@@ -15,6 +15,10 @@ options_clear
 
 # --- every option is judged
 refused='HAKMEM_HUGETLBFS HAKMEM_HUGE_REQUIRE HAKMEM_HARDEN HAKMEM_LIVE'
+# These write what is none of a caller's business, end the program, or call what it would not.
+refused+=' HAKMEM_STATS HAKMEM_LOCK_STATS HAKMEM_SHARED_POOL_LOCK_STATS HAKMEM_GUARD
+HAKMEM_GUARD_REPORT HAKMEM_GUARD_STATS HAKMEM_EXTERNAL_GUARD_STATS HAKMEM_GUARD_LOG
+HAKMEM_EXTERNAL_GUARD_LOG'
 # They choose sizes and times, and protect: a caller can do no harm by them.
 obeyed='HAKMEM_ARENA_GIB HAKMEM_ARENA_MB_INIT HAKMEM_ARENA_MB_MAX HAKMEM_ARENA_GROWTH_LEVELS
 HAKMEM_POOL_TLS_ARENA_MB_INIT HAKMEM_POOL_TLS_ARENA_MB_MAX HAKMEM_POOL_TLS_ARENA_GROWTH_LEVELS
@@ -98,6 +102,17 @@ for program in shared static; do
     expect $program.setuid '' 0 "$whole_secure" HAKMEM_HARDEN=1
     expect $program 'HAKMEM_HARDEN=2 is out of range' 0 "*$whole_plain" HAKMEM_HARDEN=2
     expect $program.setuid '' 0 "$whole_secure" HAKMEM_HARDEN=2
+    # Statistics.
+    for setting in HAKMEM_STATS=1 HAKMEM_STATS=json HAKMEM_STATS=prometheus HAKMEM_LOCK_STATS=1 \
+        HAKMEM_SHARED_POOL_LOCK_STATS=1; do
+        expect $program '' 0 "?*"$'\n'"$whole_plain" $setting
+        expect $program.setuid secure 0 "$whole_secure" $setting
+    done
+    # Foreign pointers: not told of, and not the end.
+    foreign=(HAKMEM_GUARD=abort HAKMEM_GUARD_REPORT=1 HAKMEM_GUARD_STATS=1 HAKMEM_GUARD_LOG=1
+        HAKMEM_EXTERNAL_GUARD_STATS=1 HAKMEM_EXTERNAL_GUARD_LOG=1)
+    expect $program '(HAKMEM_GUARD)' 134 'hakmem: guard: free(0x*' "${foreign[@]}" FOREIGN=1
+    expect $program.setuid secure 0 "$whole_secure" "${foreign[@]}" FOREIGN=1
     # A file: the caller's directory is not even looked at.
     expect $program 'is no hugetlbfs' 0 "*$whole_plain" "${mount[@]}"
     expect $program.setuid secure 0 "$whole_secure" "${mount[@]}"

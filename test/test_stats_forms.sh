@@ -6,32 +6,14 @@
 # ctest: labels=quick timeout=120
 # shellcheck disable=SC2016 # backticks are Markdown's
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
-source_dir=${HAKMEM_SOURCE_DIR:-$here/..}
-build=${HAKMEM_BUILD_DIR:-$here/../build/release}
-library=${HAKMEM_LIB:-$build/libhakmem.so}
+# shellcheck source-path=SCRIPTDIR source=lib.bash
+source "$(dirname "$0")/lib.bash"
 known=$build/test/known_heap
 document=$source_dir/design/statistics.md
-export LC_ALL=C
-unset LD_PRELOAD
 full_required=${HAKMEM_FULL_REQUIRED:-}
-while IFS='=' read -r name _; do
-    case $name in
-    HAKMEM_BUILD_DIR | HAKMEM_LIB | HAKMEM_BIN | HAKMEM_SOURCE_DIR | HAKMEM_REAL_REQUIRED) ;;
-    HAKMEM_*) unset "$name" ;;
-    esac
-done < <(env)
-for file in "$library" "$known"; do
-    [[ -e $file ]] || { echo "$file is not built" >&2; exit 1; }
-done
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failures=0
-
-fail() {
-    printf 'test_stats_forms: %s\n' "$*" >&2
-    failures=$((failures + 1))
-}
+built "$library" "$known"
+options_clear
+work_begin
 
 # has TOOL REQUIRED: whether it is there. Where all packages must be, it must.
 has() {
@@ -208,4 +190,4 @@ else
     echo "test_stats_forms: bench_mid_large_mt is not built, so lock statistics were not looked at" >&2
 fi
 
-((failures == 0)) || exit 1
+finish "every form says the same, and is documented"

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 
-#include "front/harden/guard.h"
 #include "front/harden/inside.h"
+#include "front/observe/guard.h"
 #include "front/options.h"
 #include "front/start.h"
 #include "front/take.h"

@@ -2,6 +2,7 @@
  * What a setuid program does with the library: it uses every tier. Says first whether the kernel
  * has told it that its environment is not to be trusted: "secure" or "plain", then "hardened" if a
  * block is as long as was asked for, which no slot is, "published" if it is, and at last "whole".
+ * With FOREIGN in its environment it also frees what malloc has not given.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -34,6 +35,11 @@ int main(void)
             return 4;
         free(cleared);
         free(block);
+    }
+    if (getenv("FOREIGN") != NULL) {
+        static char foreign[64];
+        char *volatile hidden = foreign;
+        free(hidden);
     }
     puts("whole");
     return 0;
