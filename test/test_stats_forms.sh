@@ -49,9 +49,9 @@ agree='def sum(f): [f] | add // 0;
   and .memory.resting_bytes == sum(.classes[] | .resting * .slot_bytes)
   and ([.classes[] | .slots == .live + .free + .cached + .returning + .resting] | all)
   and ([.classes[].slot_bytes] | . == (unique))
-  and sum(.taken_pages[]) * 65536 >= .memory.page_bytes + .memory.large_bytes
-  and (.mode == "hardened" or
-    sum(.taken_pages[]) * 65536 == .memory.page_bytes + .memory.large_bytes)
+  and sum(.taken_pages[]) * 65536 ==
+    .memory.page_bytes + .memory.large_bytes + .memory.retired_bytes
+  and (.mode == "hardened" or .memory.resting_bytes + .memory.retired_bytes == 0)
   and .memory.committed_bytes == sum(.backed_bytes[])'
 slot_bytes=48
 [[ $library != *header* ]] || slot_bytes=64 # a byte of each is the header's
@@ -91,7 +91,7 @@ if has jq "${HAKMEM_REAL_REQUIRED:-}"; then
     [[ $(jq '[.classes[].live] | add' "$work/1child.json") -ge 1500 ]] ||
         fail "less than 1500 blocks in a hardened child"
     figures rest.json HAKMEM_STATS=json HAKMEM_HARDEN=1 -- "$build/test/use_tiers"
-    json rest.json "$agree and .memory.resting_bytes > 0" 'a hardened process that freed blocks'
+    json rest.json "$agree and .memory.resting_bytes > 0 and .memory.retired_bytes > 0" 'a hardened process that freed blocks'
 
     # what is in the code is documented, and what is documented is in the code
     jq -r '(.memory, .heaps, .segments, .backed_bytes, .events, .locks, .calls, .classes[0] | keys[]),
