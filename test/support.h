@@ -164,6 +164,16 @@ struct support_end {
     char text[8192];
 };
 
+/* What qemu-user adds when it ends by a signal is not the program's. */
+static inline void support_drop_emulator(char *text)
+{
+    char *added = strstr(text, "qemu: uncaught target signal ");
+    if (added != NULL) {
+        char *after = strchr(added, '\n');
+        memmove(added, after == NULL ? "" : after + 1, after == NULL ? 1 : strlen(after + 1) + 1);
+    }
+}
+
 /* Forks, runs body(argument) in the child, which then exits with 0 unless body ended it. */
 static inline struct support_end support_run_child(void (*body)(void *), void *argument)
 {
@@ -193,6 +203,7 @@ static inline struct support_end support_run_child(void (*body)(void *), void *a
         used += full ? 0 : (size_t)got;
     }
     close(pipe_ends[0]);
+    support_drop_emulator(end.text);
     SUPPORT_REQUIRE(waitpid(child, &end.status, 0) == child);
     return end;
 }

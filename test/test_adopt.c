@@ -4,7 +4,7 @@
  *
  * On the fake kernel, whose clock stands still: no tick tidies anything up meanwhile.
  *
- * ctest: labels=quick timeout=120 core=fake
+ * ctest: labels=quick,aarch64 timeout=120 core=fake
  */
 #include "front/heap.h"
 #include "region/region.h"

@@ -1,7 +1,7 @@
 /*
  * What bad input gets: zero and absurd sizes, bad alignments, pointers that are not ours.
  *
- * ctest: labels=quick timeout=60
+ * ctest: labels=quick,aarch64 timeout=60
  */
 #include "support.h"
 

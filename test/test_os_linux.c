@@ -5,7 +5,7 @@
  * A directory of an ordinary file system stands for a mount without room: what is mapped from a
  * file of it has no memory behind it, as a hugetlbfs that is full, so populating fails.
  *
- * ctest: labels=quick timeout=60
+ * ctest: labels=quick,aarch64 timeout=60
  */
 #include "segment/os.h"
 

@@ -1,7 +1,7 @@
 /*
  * Pages and spans: slots and addresses, bitmaps, and the protocol of remote frees by one thread.
  *
- * ctest: labels=quick timeout=120 core=fake
+ * ctest: labels=quick,aarch64 timeout=120 core=fake
  */
 #include "segment/run.h"
 

@@ -1,7 +1,7 @@
 /*
  * Page slots of segments: who gets which, and that nobody gets one twice.
  *
- * ctest: labels=quick timeout=120 core=fake
+ * ctest: labels=quick,aarch64 timeout=120 core=fake
  */
 #include "segment/purge.h"
 #include "segment/segment.h"

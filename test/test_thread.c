@@ -1,7 +1,7 @@
 /*
  * Birth and death of threads: what they allocate at their very end, and what they leave.
  *
- * ctest: labels=quick timeout=120
+ * ctest: labels=quick,aarch64_full timeout=120
  */
 #include "segment/os.h"
 
