@@ -1,10 +1,13 @@
 /*
- * Kernel pages of 4, 16 and 64 KiB: all that is asked of the kernel is in its pages.
+ * Kernel pages of 4, 16 and 64 KiB: all that is asked of the kernel is in its pages, also in a
+ * hardened process.
  *
- * ctest: labels=quick timeout=120 core=fake
+ * ctest: labels=quick,aarch64 timeout=120 core=fake
  */
+#include "front/harden/harden.h"
 #include "segment/os.h"
 
+#include "readable.h"
 #include "scenario.h"
 #include "workload.h"
 
@@ -57,6 +60,57 @@ static void page_sizes__valloc_and_pvalloc__know_the_kernel_page(void **state)
     (void)state;
     for (size_t i = 0; i < SUPPORT_COUNT(sizes); i++)
         scenario_run(align_to_kernel_pages, &sizes[i]);
+}
+
+static void run_hardened_on_kernel(void *argument)
+{
+    static struct workload work;
+    size_t os_page_bytes = *(const size_t *)argument;
+    SUPPORT_REQUIRE(setenv("HAKMEM_HARDEN", "1", 1) == 0);
+    hak_fake_wake(os_page_bytes);
+    workload_run(&work);
+    SUPPORT_REQUIRE(hak_harden_is_on() && hak_segment_is_valid());
+    workload_free_all(&work);
+    SUPPORT_REQUIRE(hak_segment_is_valid() && hak_fake_mistakes() == 0);
+    SUPPORT_REQUIRE(hak_fake_count(HAK_FAKE_HIDE) > 0);
+}
+
+static void page_sizes__hardened_workload__asks_for_whole_kernel_pages(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SUPPORT_COUNT(sizes); i++)
+        scenario_run(run_hardened_on_kernel, &sizes[i]);
+}
+
+/* A large block ends in the kernel page before the fence, and starts where its alignment says. */
+static void stand_at_fences(void *argument)
+{
+    size_t os_page_bytes = *(const size_t *)argument;
+    SUPPORT_REQUIRE(setenv("HAKMEM_HARDEN", "1", 1) == 0);
+    hak_fake_wake(os_page_bytes);
+    for (size_t bytes = 80 * KIB + 1; bytes < MIB; bytes += 7777) {
+        for (size_t alignment = 16; alignment <= 256 * KIB; alignment *= 8) {
+            char *block = support_hide(hak_aligned_alloc(alignment, bytes));
+            uintptr_t end = hak_align_up((uintptr_t)block + bytes, os_page_bytes);
+            SUPPORT_REQUIRE(block != NULL && (uintptr_t)block % alignment == 0);
+            SUPPORT_REQUIRE(support_is_zero(block, bytes) && readable_is((char *)end - 1));
+            SUPPORT_REQUIRE(!readable_is((char *)end));
+            memset(block, 1, bytes);
+            char *moved = support_hide(hak_realloc(block, bytes + 300 * KIB));
+            end = hak_align_up((uintptr_t)moved + bytes + 300 * KIB, os_page_bytes);
+            SUPPORT_REQUIRE(moved != NULL && !readable_is((char *)end));
+            memset(moved, 2, bytes + 300 * KIB);
+            hak_free(moved);
+        }
+    }
+    SUPPORT_REQUIRE(hak_fake_mistakes() == 0);
+}
+
+static void page_sizes__hardened_large_blocks__end_at_a_fence(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SUPPORT_COUNT(sizes); i++)
+        scenario_run(stand_at_fences, &sizes[i]);
 }
 
 /* The fake kernel itself: without that, the cases above would prove nothing. */
@@ -114,6 +168,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(page_sizes__workload__asks_for_whole_kernel_pages),
         cmocka_unit_test(page_sizes__valloc_and_pvalloc__know_the_kernel_page),
+        cmocka_unit_test(page_sizes__hardened_workload__asks_for_whole_kernel_pages),
+        cmocka_unit_test(page_sizes__hardened_large_blocks__end_at_a_fence),
         cmocka_unit_test(page_sizes__calls_off_the_kernel_page__are_mistakes),
         cmocka_unit_test(page_sizes__moves_of_several_mappings__are_mistakes),
     };
