@@ -34,6 +34,10 @@ expect help_record 0 '^       hakmem record ' "$hakmem" --help
 expect record_unknown_option 125 '^hakmem: unknown option of record.*: -x$' "$hakmem" record -x true
 expect record_no_program 125 '^hakmem: record: no program' "$hakmem" record -o "$work/t" --
 expect record_no_file 125 '^hakmem: record: no file after -o' "$hakmem" record -o
+expect options_wrong 125 '^hakmem: options takes --json, --markdown or --man' "$hakmem" options --xml
+# shellcheck disable=SC2016 # the inner shell expands it
+expect options_full 125 '^hakmem: cannot write' bash -c '"$0" options >/dev/full' "$hakmem"
+expect no_runner 125 '^hakmem: neither beside .*: bench_runner$' "$hakmem" ab -- true
 # shellcheck disable=SC2016 # the inner shell expands it
 expect full_output 125 '^hakmem: cannot write' bash -c '"$0" --help >/dev/full' "$hakmem"
 
@@ -82,6 +86,13 @@ rm "$work/lib/librecordmalloc.so"
 expect no_recorder 125 '^hakmem: neither beside .*: librecordmalloc.so$' \
     "$hakmem" record -o "$work/t" -- true
 expect no_library 125 '^hakmem: neither beside this command nor in ../lib: libhakmem.so$' "$hakmem" run -- true
+
+# The manual names every status that the commands end with; what ends so is tested here and in the
+# tests of doctor, map, top and the runner.
+statuses=$(sed -n '/^[.]Sh EXIT STATUS/,/^[.]Sh EXAMPLES/p' "${HAKMEM_SOURCE_DIR:?}/tool/package/hakmem.1")
+for status in 0 1 2 3 4 5 6 125 126 127 130; do
+    grep -qw -- "$status" <<<"$statuses" || { echo "hakmem.1 lacks the exit status $status"; failures=$((failures + 1)); }
+done
 
 ((failures == 0)) || exit 1
 echo "all cases as expected"

@@ -60,6 +60,8 @@ if command -v rustc >/dev/null; then
     rustc -O -L "$libdir" -l hakmem -o rust/main rust/main.rs
     expect rust '^10000 squares, of 1234 1522756; on hakmem: true$' \
         env LD_LIBRARY_PATH="$libdir" rust/main
+elif [[ ${HAKMEM_REAL_REQUIRED:-} ]]; then # as in `./dev test`, which installs it
+    fail "there is no rustc for example/rust"
 else
     echo "test_install: there is no rustc, so that example was not built" >&2
 fi
@@ -83,8 +85,6 @@ grep -vxFf "$source_dir/README.md" "$work/table" >"$work/missing" &&
 for option in $(<"$work/in_code"); do
     grep -q -- "$option" "$prefix"/share/man/man7/hakmem-options.7 || fail "hakmem-options(7) lacks $option"
 done
-"$hakmem" options --json | python3 -c 'import json, sys; assert len(json.load(sys.stdin)) > 10' ||
-    fail "hakmem options --json is no JSON"
 
 # --- manual pages and completion
 for page in "$prefix"/share/man/man*/hakmem*; do

@@ -69,6 +69,12 @@ rows=$(grep -cE '^ +[0-9]+  (free|Tiny|Small-Mid|Mid|Large) +ordinary  [0-8.oL=?
 [[ $rows == "$(grep -c '^segment ' "$work/after")" ]] || fail "the text has $rows rows: $output"
 [[ $(grep -E '^ +[0-9]+  ' <<<"$output" | grep -o L= | wc -l) -ge 3 ]] || fail "no three large blocks"
 ! grep -q $'\033' <<<"$output" || fail "colours in a file"
+# on_terminal COMMAND...: what it writes to one.
+on_terminal() { python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)' "$@" </dev/null; }
+[[ $(on_terminal "$hakmem" map "$sample") == *$'\033[38;5;'* ]] || fail "no colours on a terminal"
+[[ $(on_terminal env NO_COLOR= "$hakmem" map "$sample") == *$'\033['* ]] || fail "an empty NO_COLOR counts"
+[[ $(on_terminal env NO_COLOR=1 "$hakmem" map "$sample") != *$'\033'* ]] || fail "colours with NO_COLOR=1"
+[[ $(on_terminal "$hakmem" map "$sample" --json) != *$'\033'* ]] || fail "colours in JSON"
 expect text_by_class 0 '^[0-9a-zA-Z] class of 1536 bytes$' "$hakmem" map "$sample" --show class
 expect text_by_owner 0 '^2 heap 2, in use, [0-9]+ pages and spans$' \
     "$hakmem" map "$sample" --show owner

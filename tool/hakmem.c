@@ -33,7 +33,8 @@ static const char help[] =
     "       hakmem record [-o FILE] [--] PROGRAM [ARGUMENT]...\n"
     "       hakmem ab [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
     "       hakmem doctor [--json] [--root DIR]\n"
-    "       hakmem map PID|FILE [--show fill|class|owner] [--svg FILE] [--save FILE]\n"
+    "       hakmem map PID|FILE [--json] [--show fill|class|owner] [--svg FILE]\n"
+    "                  [--save FILE]\n"
     "       hakmem top PID [--once] [--json] [--published]\n"
     "       hakmem options [--json | --markdown | --man]\n"
     "       hakmem --help | --version\n"
@@ -46,7 +47,8 @@ static const char help[] =
     "ab      runs PROGRAM many times on glibc, on hakmem and on hakmem's header mode,\n"
     "        interleaved, and prints how their time and memory compare, with 95 %\n"
     "        intervals; writes samples.csv, summary.json and report.html to\n"
-    "        hakmem-ab (--out DIR). `hakmem ab --help` lists the options.\n"
+    "        hakmem-ab (--out DIR). --json=- puts the summary on standard output.\n"
+    "        `hakmem ab --help` lists the options.\n"
     "doctor  says what this system has of huge pages, what the allocator would do\n"
     "        with them under the HAKMEM_HUGE variables as they are set here, and\n"
     "        each command that fixes what is missing. --json prints one object.\n"
@@ -55,12 +57,14 @@ static const char help[] =
     "options lists the environment variables that the library reads.\n"
     "map     draws the heap of a running process, or one that --save wrote to FILE:\n"
     "        a line a segment of 2 MiB, a sign a page of 64 KiB. --svg FILE makes a\n"
-    "        picture of it.\n"
+    "        picture of it, --json one object.\n"
     "top     shows once a second what a process has of each size of block; q ends\n"
     "        it. --once: one time only. --json: an object a line.\n"
     "        Neither stops the process. Both read its memory, which takes the\n"
     "        rights of a debugger; where these lack, or with --published, top shows\n"
     "        what a process publishes that was started with HAKMEM_LIVE=1.\n"
+    "\n"
+    "hakmem-json(5) says what --json writes.\n"
     "\n"
     "run and record work through LD_PRELOAD; what it names already stays, after\n"
     "the library. Their exit status is PROGRAM's, or 125 when hakmem fails, 126\n"
@@ -70,7 +74,7 @@ static const char help[] =
     "write. map and top end with 1 when a file cannot be read or written or the\n"
     "process ends meanwhile, 2 when called wrongly, 3 when there is no such\n"
     "process, 4 without the rights, 5 when the library is not in the process, 6\n"
-    "when it is another version's.\n";
+    "when it is another version's. ab's are in its own help.\n";
 
 /* Says on stderr what is wrong; returns the exit status of the command's own failures. */
 static int complain(const char *what, const char *detail)

@@ -3,7 +3,7 @@
  *
  * Purpose   target.c finds the allocator in a process, heap_read.c makes a struct heap_map of its
  *           tables, heap_file.c writes that to a file and reads it back, map_text.c and map_svg.c
- *           draw it, top_figures.c adds it up. Reading draws nothing; drawing reads nothing.
+ *           draw it, map_json.c tells it to programs, top_figures.c adds it up. Reading draws nothing; drawing reads nothing.
  *           The process runs on all the while, so parts of a map are of different moments: each
  *           number is bounded by what it counts, and no more is promised.
  * Owner     a map lives until heap_map_free().
@@ -135,7 +135,11 @@ int top_command(char **arguments);
 /* A process id; 0 if the text is none. */
 int heap_process(const char *text);
 
+/* Whether standard output is a terminal whose user has not asked for none, by NO_COLOR. */
+bool heap_colour(void);
+
 void map_text(const struct heap_map *map, const char *show, bool colour);
 int map_svg(const struct heap_map *map, const char *path);
+void map_json(const struct heap_map *map);
 
 #endif

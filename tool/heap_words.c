@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "heap.h"
 
@@ -31,6 +32,12 @@ void heap_verb(const char *name)
 void heap_silence(bool silent)
 {
     is_silent = silent;
+}
+
+bool heap_colour(void)
+{
+    const char *refused = getenv("NO_COLOR"); /* no-color.org: empty is as not set */
+    return isatty(STDOUT_FILENO) && (refused == NULL || refused[0] == '\0');
 }
 
 void *heap_table(size_t count, size_t item_bytes)

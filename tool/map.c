@@ -2,14 +2,13 @@
  * map.c: the command `hakmem map`, from its arguments to its exit status.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "heap.h"
 
 struct map_arguments {
     const char *source, *svg, *save, *show;
+    bool json;
 };
 
 static const char *const shows[] = {"fill", "class", "owner"};
@@ -50,6 +49,8 @@ static bool arguments_read(char **arguments, struct map_arguments *asked)
             if (*value == NULL) {
                 return false;
             }
+        } else if (strcmp(arguments[0], "--json") == 0) {
+            asked->json = true;
         } else if (arguments[0][0] == '-') {
             heap_complain(HEAP_WRONG_CALL, "unknown option (see hakmem --help)", arguments[0]);
             return false;
@@ -101,9 +102,12 @@ int map_command(char **arguments)
     if (status == 0 && asked.svg != NULL) {
         status = map_svg(&map, asked.svg);
     }
-    if (status == 0 && asked.save == NULL && asked.svg == NULL) {
-        bool colour = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
-        map_text(&map, asked.show, colour);
+    if (status == 0 && (asked.json || (asked.save == NULL && asked.svg == NULL))) {
+        if (asked.json) {
+            map_json(&map);
+        } else {
+            map_text(&map, asked.show, heap_colour());
+        }
         if (fflush(stdout) == EOF || ferror(stdout)) {
             status = heap_complain(HEAP_FAILED, "cannot write", strerror(errno));
         }

@@ -158,7 +158,7 @@ struct format {
 
 static const struct format formats[] = {
     {NULL, "", "", text_print},
-    {"--json", "[\n", "]\n", json_print},
+    {"--json", "{\"schema\": 1, \"options\": [\n", "]}\n", json_print},
     {"--markdown", "| variable | default | range | old name | meaning |\n|---|---|---|---|---|\n",
      "", markdown_print},
     {"--man", man_head, man_tail, man_print},

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -142,7 +141,7 @@ static int figures_print(const struct top *top, const struct top_arguments *aske
 {
     if (terminal.taken) {
         fputs(SCREEN_HOME, stdout);
-        top_print_text(top, terminal_lines(), getenv("NO_COLOR") == NULL, SCREEN_LINE_END);
+        top_print_text(top, terminal_lines(), heap_colour(), SCREEN_LINE_END);
         fputs(SCREEN_REST, stdout);
     } else if (asked->json) {
         top_print_json(top);

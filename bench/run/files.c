@@ -6,9 +6,16 @@
 
 #include "change.h"
 
+enum { JSON_SCHEMA = 1 }; /* counts up when a name in it changes its meaning */
+
+bool file_is_stdout(const char *path)
+{
+    return path != NULL && strcmp(path, "-") == 0;
+}
+
 static FILE *file_open(const char *path)
 {
-    FILE *file = fopen(path, "we");
+    FILE *file = file_is_stdout(path) ? stdout : fopen(path, "we");
     if (file == NULL)
         fprintf(stderr, "bench_runner: %s: %s\n", path, strerror(errno));
     return file;
@@ -17,7 +24,7 @@ static FILE *file_open(const char *path)
 static bool file_close(FILE *file, const char *path)
 {
     bool failed = ferror(file) != 0;
-    if (fclose(file) == 0 && !failed)
+    if ((file == stdout ? fflush(file) : fclose(file)) == 0 && !failed)
         return true;
     fprintf(stderr, "bench_runner: %s: %s\n", path, strerror(errno));
     return false;
@@ -277,7 +284,7 @@ bool json_write(const struct comparison *s, const char *path)
     FILE *file = file_open(path);
     if (file == NULL)
         return false;
-    fputs("{\n", file);
+    fprintf(file, "{\n\"schema\":%d,\n", JSON_SCHEMA);
     json_machine(s, file);
     fputs("\"variants\":[", file);
     for (unsigned v = 0; v < s->variant_count; v++)

@@ -48,6 +48,8 @@ static const char usage[] =
     "  --seed N              order of the runs, and of the bootstrap (42)\n"
     "  --timeout SECONDS     after which a run counts as hung (120)\n"
     "  --csv FILE, --json FILE, --html FILE\n"
+    "                        - as FILE of the first two is standard output; the tables go to\n"
+    "                        standard error then\n"
     "  --ab                  glibc, hakmem, hakmem-header; writes samples.csv, summary.json and\n"
     "                        report.html\n"
     "  --out DIR             where --ab writes (build/ab)\n"
@@ -427,7 +429,7 @@ static bool directory_make(const char *path)
     return false;
 }
 
-static bool files_write(const struct comparison *s)
+static bool files_write(const struct comparison *s, FILE *out)
 {
     const struct options *options = &s->options;
     char path[PATH_MAX];
@@ -449,7 +451,7 @@ static bool files_write(const struct comparison *s)
     snprintf(path, sizeof path, "%s/report.html", options->out);
     ok &= page_write(s, path);
     if (ok)
-        printf("\nwrote samples.csv, summary.json and report.html to %s\n", options->out);
+        fprintf(out, "\nwrote samples.csv, summary.json and report.html to %s\n", options->out);
     return ok;
 }
 
@@ -476,9 +478,12 @@ int main(int argc, char **argv)
     cells_fill(&comparison);
     if (comparison.options.program == NULL && comparison.options.trace == NULL)
         targets_check(&comparison);
-    table_print(&comparison, stdout);
-    bool written = files_write(&comparison);
-    bool passed = gates_check(&comparison, stdout);
+    const struct options *options = &comparison.options;
+    bool taken = file_is_stdout(options->json) || file_is_stdout(options->csv);
+    FILE *out = taken ? stderr : stdout;
+    table_print(&comparison, out);
+    bool written = files_write(&comparison, out);
+    bool passed = gates_check(&comparison, out);
     bool failed = any_failed(&comparison);
     free(comparison.samples);
     return !written ? 1 : !passed ? 3 : failed ? 2 : comparison.interrupted ? 130 : 0;

@@ -9,10 +9,10 @@ _hakmem() {
     case $verb in
     run) options=-- ;;
     record) options='-o --' ;;
-    ab) options='--rounds --quick --variant --variants --out --threshold --pin --help --' ;;
+    ab) options='--rounds --quick --variant --variants --out --json= --threshold --pin --help --' ;;
     doctor) options='--json --root' ;;
     options) options='--json --markdown --man' ;;
-    map) options='--show --svg --save' ;;
+    map) options='--json --show --svg --save' ;;
     top) options='--once --json --published' ;;
     esac
     if [[ $word == -* ]]; then

@@ -18,10 +18,10 @@ _hakmem() {
     run) shift 1 words; (( CURRENT-- )); _normal ;;
     record) _arguments '-o[trace]:file:_files' '*::program:_normal' ;;
     ab) _arguments '--rounds=[runs of each]:number' '--quick[shorter]' '--out=[where to write]:dir:_files -/' \
-        '--variant=[another malloc]:name=library' '*::program:_normal' ;;
+        '--variant=[another malloc]:name=library' '--json=[file, or -]:file:_files' '*::program:_normal' ;;
     doctor) _arguments '--json[one object]' '--root[read below]:dir:_files -/' ;;
     options) _arguments '--json' '--markdown' '--man' ;;
-    map) _arguments '1:pid or file:_pids' '--show[what signs tell]:what:(fill class owner)' \
+    map) _arguments '1:pid or file:_pids' '--json' '--show[what signs tell]:what:(fill class owner)' \
         '--svg[picture]:file:_files' '--save[for later]:file:_files' ;;
     top) _arguments '1:pid:_pids' '--once' '--json' '--published' ;;
     esac

@@ -69,6 +69,8 @@ add_custom_command(OUTPUT "${manual}"
 add_custom_target(manual ALL DEPENDS "${manual}")
 install(FILES "${package_dir}/hakmem.1"
     DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" COMPONENT tool)
+install(FILES "${package_dir}/hakmem-json.5"
+    DESTINATION "${CMAKE_INSTALL_MANDIR}/man5" COMPONENT tool)
 install(FILES "${manual}" DESTINATION "${CMAKE_INSTALL_MANDIR}/man7" COMPONENT tool)
 install(FILES "${package_dir}/hakmem.3"
     DESTINATION "${CMAKE_INSTALL_MANDIR}/man3" COMPONENT dev)
