@@ -116,6 +116,14 @@ if command -v "$CXX" >/dev/null; then
     $CXX -std=c++17 -O1 -fno-builtin -static -o "$work/new_static" "$here/prog/use_new.cpp" \
         "$cxx_archive" "$archive" -pthread
     expect_run 'C++, linked statically' "$work/new_static"
+    core=$(dirname "$archive")/$(basename "${archive%.a}")_core.a
+    for flags in '-std=c++17 -fno-rtti' '-std=c++20 -O2 -Wall -Wextra -Wpedantic -Werror'; do
+        # shellcheck disable=SC2086 # several words
+        $CXX $flags -I "$source_dir/include" -o "$work/pmr" "$here/prog/use_pmr.cpp" "$cxx_archive" "$core" \
+            -pthread
+        expect_run "C++, std::pmr beside libc's malloc, $flags" "$work/pmr"
+        expect_run "C++, the same hardened" env HAKMEM_HARDEN=1 "$work/pmr"
+    done
     $CXX -std=c++17 -O1 -fno-builtin -o "$work/replaced" "$here/prog/use_own_new.cpp"
     expect_run 'C++ with operators of its own, preloaded' env LD_PRELOAD="$library" \
         "$work/replaced"

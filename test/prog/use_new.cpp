@@ -84,6 +84,27 @@ void use_absurd_sizes()
     check(handler_calls == 3, 19);
 }
 
+// The nothrow forms ask the new-handler, too, and answer nullptr when it throws.
+void use_throwing_handler()
+{
+    volatile std::size_t absurd = PTRDIFF_MAX;
+    const std::align_val_t wide{4096};
+    handler_calls = 0;
+    std::set_new_handler([] {
+        ++handler_calls;
+        throw std::bad_alloc();
+    });
+    check(::operator new(absurd, std::nothrow) == nullptr, 30);
+    check(::operator new[](absurd, std::nothrow) == nullptr, 31);
+    check(::operator new(absurd, wide, std::nothrow) == nullptr, 32);
+    check(::operator new[](absurd, wide, std::nothrow) == nullptr, 33);
+    check(throws_bad_alloc([&] { return ::operator new[](absurd, wide); }), 34);
+    check(handler_calls == 5, 35);
+    std::set_new_handler(nullptr);
+    volatile std::size_t absurd_alignment = std::size_t(1) << 62;
+    check(::operator new(16, std::align_val_t{absurd_alignment}, std::nothrow) == nullptr, 36);
+}
+
 void use_containers()
 {
     std::vector<std::string> words;
@@ -105,6 +126,7 @@ int main()
     ::operator delete(nullptr);
     ::operator delete[](nullptr);
     use_absurd_sizes();
+    use_throwing_handler();
     std::thread(use_containers).join();
     use_containers();
     return 0;
