@@ -139,11 +139,11 @@ HAK_PUBLIC int hak_mallopt(int parameter, int value);
 
 /*
  * Gives all heaps a policy: a route and a capacity a class of sizes, as `HAKMEM_POLICY` does at
- * start; see README.md for how it is written. It takes the place of the one before as a whole, and
- * each thread obeys from its next slow path on. Returns 0; EINVAL when the text cannot be obeyed,
- * ENOMEM when memory is out or there were more than 4096 different policies. Then `fault`, if
- * `fault_bytes` is not 0, says what is wrong, and the policy stays. A hardened process has none:
- * what is set there has no effect.
+ * start; hakmem-options(7) says how it is written. It takes the place of the one before as a
+ * whole, and each thread obeys from its next slow path on. Returns 0; EINVAL when the text cannot
+ * be obeyed, ENOMEM when memory is out or there were more than 4096 different policies. Then
+ * `fault`, if `fault_bytes` is not 0, says what is wrong, and the policy stays. A hardened process
+ * has none: what is set there has no effect.
  */
 HAK_PUBLIC int hak_policy_set(const char *text, char *fault, size_t fault_bytes);
 

@@ -87,6 +87,9 @@ for option in $(<"$work/in_code"); do
 done
 
 # --- manual pages and completion
+for name in $(grep HAK_PUBLIC "$prefix/include/hakmem.h" | grep -oE '\bhak_[a-z0-9_]+\(' | tr -d '(' | sort -u); do
+    grep -qE -- "^\.Fn $name( |\$)" "$prefix/share/man/man3/hakmem.3" || fail "hakmem(3) lacks $name()"
+done
 for page in "$prefix"/share/man/man*/hakmem*; do
     mandoc -Tlint -Wwarning "$page" >"$work/lint" || fail "$(basename "$page"): $(<"$work/lint")"
 done

@@ -3,7 +3,8 @@
  *
  * Purpose   target.c finds the allocator in a process, heap_read.c makes a struct heap_map of its
  *           tables, heap_file.c writes that to a file and reads it back, map_text.c and map_svg.c
- *           draw it, map_json.c tells it to programs, top_figures.c adds it up. Reading draws nothing; drawing reads nothing.
+ *           draw it, map_json.c tells it to programs, top_figures.c adds it up. Reading draws
+ *           nothing; drawing reads nothing.
  *           The process runs on all the while, so parts of a map are of different moments: each
  *           number is bounded by what it counts, and no more is promised.
  * Owner     a map lives until heap_map_free().
