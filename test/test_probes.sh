@@ -31,7 +31,7 @@ written=$(cd "$source_dir" && cat region/*.[ch] segment/*.[ch] front/*.[ch] fron
 diff <(echo "$built") <(echo "$documented") >&2 || fail "< in the library, > in design/probes.md"
 diff <(echo "$built") <(echo "$written") >&2 || fail "< in the library, > in the sources"
 for name in refill flush page_claim page_retire segment_claim segment_release large_alloc \
-    large_free remote; do
+    large_free remote policy_change; do
     grep -q "^$name [0-9]" <<<"$built" || fail "no probe $name"
 done
 

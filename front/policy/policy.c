@@ -12,6 +12,7 @@
 #include "front/policy/magazine.h"
 #include "front/policy/text.h"
 #include "front/start.h"
+#include "hak_probe.h"
 #include "hakmem.h"
 #include "segment/os.h"
 
@@ -61,6 +62,18 @@ static const struct hak_policy *snapshot_of(const struct hak_policy *draft)
     return made;
 }
 
+/* Tells tracers of each class for which the policy is another one now. */
+static void change_tell(const struct hak_policy *before, const struct hak_policy *after)
+{
+    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+        const struct hak_policy_class *old = &before->classes[bin_idx];
+        const struct hak_policy_class *new = &after->classes[bin_idx];
+        if (old->route != new->route || old->capacity != new->capacity) {
+            HAK_PROBE3(policy_change, bin_idx, new->route, new->capacity);
+        }
+    }
+}
+
 bool hak_policy_publish(const struct hak_policy *draft, const struct hak_policy *base)
 {
     const struct hak_policy *snapshot = snapshot_of(draft);
@@ -68,13 +81,17 @@ bool hak_policy_publish(const struct hak_policy *draft, const struct hak_policy 
         return false;
     }
     if (base == NULL) {
-        /* release: pairs with hak_policy_now(); the snapshot is whole before a heap finds it. */
-        atomic_store_explicit(&hak_policy_current, snapshot, memory_order_release);
-        return true;
+        /* acq_rel: pairs with hak_policy_now(): the snapshot is whole before a heap finds it; and
+         * the one before is readable. */
+        base = atomic_exchange_explicit(&hak_policy_current, snapshot, memory_order_acq_rel);
+    } else if (!atomic_compare_exchange_strong_explicit(
+                   /* release: the same; `base` was read before. */
+                   &hak_policy_current, &base, snapshot, memory_order_release,
+                   memory_order_relaxed)) {
+        return false;
     }
-    /* release: the same. */
-    return atomic_compare_exchange_strong_explicit(&hak_policy_current, &base, snapshot,
-                                                   memory_order_release, memory_order_relaxed);
+    change_tell(base, snapshot);
+    return true;
 }
 
 /* ---- heaps ---- */

@@ -34,8 +34,10 @@
 
 #ifdef RELAXED_PUBLISH
 #define PUBLISH_ORDER relaxed
+#define SET_ORDER relaxed
 #else
 #define PUBLISH_ORDER release
+#define SET_ORDER acq_rel
 #endif
 #ifdef RELAXED_NOW
 #define NOW_ORDER relaxed
@@ -100,7 +102,8 @@ proctype setter()
 #else
     keep(snapshot);
     set_to = snapshot;
-    store(CURRENT, PUBLISH_ORDER, snapshot);
+    exchange(CURRENT, SET_ORDER, snapshot, seen);
+    read(seen); /* front/policy/policy.c:change_tell */
 #endif
     finish()
 }
