@@ -55,11 +55,13 @@ static bool miss_counts(struct hak_heap *heap, size_t bin_idx, bool refill)
     return burst || shelf->misses >= NEAR_MISSES_TO_GROW;
 }
 
-/* Whether the heap's magazines may hold it if this one is changed to `capacity`. */
+/* Whether the heap's magazines may hold it if this one is changed to `capacity`. What a policy gives
+ * a class beyond what it may have by itself leaves a quarter for all others. */
 static bool magazine_fits(const struct hak_heap *heap, size_t bin_idx, size_t capacity)
 {
     size_t share = ALL_MAGAZINE_BYTES / hak_max(hak_heap_owned(), 1);
     size_t limit = hak_min(hak_max(share, HEAP_MAGAZINE_BYTES_MIN), HEAP_MAGAZINE_BYTES);
+    limit -= capacity > hak_classes[bin_idx].max_capacity ? limit / 4 : 0;
     size_t more = (capacity - (size_t)heap->shelves[bin_idx].capacity) * slot_bytes_of(bin_idx);
     return hak_figure(&heap->magazine_bytes) + more <= limit;
 }
