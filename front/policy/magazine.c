@@ -55,8 +55,8 @@ static bool miss_counts(struct hak_heap *heap, size_t bin_idx, bool refill)
     return burst || shelf->misses >= NEAR_MISSES_TO_GROW;
 }
 
-/* Whether the heap's magazines may hold it if this one is changed to `capacity`. What a policy gives
- * a class beyond what it may have by itself leaves a quarter for all others. */
+/* Whether the heap's magazines may hold it if this one is changed to `capacity`. What a policy
+ * gives a class beyond what it may have by itself leaves a quarter for all others. */
 static bool magazine_fits(const struct hak_heap *heap, size_t bin_idx, size_t capacity)
 {
     size_t share = ALL_MAGAZINE_BYTES / hak_max(hak_heap_owned(), 1);
