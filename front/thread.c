@@ -12,7 +12,7 @@
 #include "front/harden/harden.h"
 #include "front/observe/live.h"
 #include "front/options.h"
-#include "front/policy/policy.h"
+#include "front/policy/learner.h"
 #include "front/start.h"
 #include "segment/count.h"
 #include "segment/os.h"
@@ -291,6 +291,7 @@ static void heap_look_around(struct hak_heap *heap)
     }
     if (hak_heap_entries(heap) % ENTRIES_A_POLL == 0) {
         hak_heap_poll();
+        hak_learner_look(heap);
         if (heap->seen_ticks != hak_purge_ticks()) {
             heap->seen_ticks = hak_purge_ticks();
             hak_heap_tidy(heap);

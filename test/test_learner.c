@@ -7,6 +7,7 @@
  */
 #include "front/options.h"
 #include "front/policy/learner.h"
+#include "hakmem.h"
 #include "scenario.h"
 
 #define INTERVAL 64
@@ -40,7 +41,7 @@ static struct hak_policy_class judge(size_t slot_bytes, struct hak_policy_class 
 {
     size_t bin_idx = hak_class_bin(slot_bytes);
     struct hak_learner_sample sample = sample_of(bin_idx, takes, 10000, blocks, fill_bps);
-    return hak_learner_judge(bin_idx, &sample, &now);
+    return hak_learner_judge(bin_idx, &sample, &sample, &now);
 }
 
 static void assert_class(struct hak_policy_class class, unsigned route, unsigned capacity)
@@ -59,7 +60,6 @@ static void judge__bursts_of_a_busy_class__want_a_larger_magazine(void **state)
     assert_class(judge(1024, some, 5000, 60, 9000), HAK_ROUTE_ULTRA, 255);
     assert_class(judge(1024, most, 5000, 500, 9000), HAK_ROUTE_ULTRA, 1023); /* there is no more */
     assert_class(judge(64, plain, 5000, 500, 9000), HAK_ROUTE_ULTRA, 0); /* it has all already */
-    assert_class(judge(1024, plain, 5000, 8, 9000), HAK_ROUTE_ULTRA, 0); /* small refills */
     assert_class(judge(1024, plain, 400, 31, 9000), HAK_ROUTE_ULTRA, 0); /* not busy */
 }
 
@@ -71,25 +71,73 @@ static void judge__class_that_is_busy_no_more__loses_its_magazine(void **state)
     assert_class(judge(1024, some, 200, 31, 9000), HAK_ROUTE_ULTRA, 255); /* still common */
 }
 
+static void judge__regular_class__gets_what_a_burst_would_bring(void **state)
+{
+    const struct hak_policy_class some = {.capacity = 63};
+    (void)state;
+    assert_class(judge(1024, plain, 5000, 8, 9000), HAK_ROUTE_ULTRA, 63);
+    assert_class(judge(1024, plain, 200, 8, 9000), HAK_ROUTE_ULTRA, 63);
+    assert_class(judge(1024, plain, 190, 8, 9000), HAK_ROUTE_ULTRA, 0);  /* not for its pages */
+    assert_class(judge(1024, plain, 5000, 6, 9000), HAK_ROUTE_ULTRA, 0); /* hardly missed */
+    assert_class(judge(1024, some, 5000, 8, 9000), HAK_ROUTE_ULTRA, 63);
+    assert_class(judge(1024, some, 10, 8, 9000), HAK_ROUTE_ULTRA, 63);
+    assert_class(judge(1024, some, 9, 8, 9000), HAK_ROUTE_ULTRA, 0);
+    assert_class(judge(8192, plain, 5000, 8, 9000), HAK_ROUTE_ULTRA, 0); /* too much memory */
+}
+
 static void judge__rare_class__is_routed_by_its_fill(void **state)
 {
     (void)state;
+    /* 12 slots in 8 pages of 64 KiB: LARGE saves up to a fill of 7. */
     assert_class(judge(40960, plain, 30, 2, 1000), HAK_ROUTE_LARGE, 0);
+    assert_class(judge(40960, plain, 200, 2, 6600), HAK_ROUTE_LARGE, 0);
+    assert_class(judge(40960, plain, 200, 2, 6700), HAK_ROUTE_ULTRA, 0);
+    assert_class(judge(40960, plain, 201, 2, 1000), HAK_ROUTE_ULTRA, 0); /* pages serve longer */
     assert_class(judge(40960, plain, 30, 2, 9000), HAK_ROUTE_MID, 0);
-    assert_class(judge(40960, plain, 100, 2, 1000), HAK_ROUTE_ULTRA, 0); /* not so rare */
+    assert_class(judge(40960, plain, 100, 2, 9000), HAK_ROUTE_ULTRA, 0); /* not so rare */
+    assert_class(judge(8192, plain, 30, 2, 1300), HAK_ROUTE_MID, 0);     /* LARGE would take more */
     assert_class(judge(1024, plain, 30, 2, 1000), HAK_ROUTE_ULTRA, 0);   /* small */
 }
 
-static void judge__class_that_is_common_again__goes_back(void **state)
+static void judge__nothing_but_a_sparse_class__stays(void **state)
+{
+    size_t bin_idx = hak_class_bin(40960);
+    struct hak_learner_sample sample = sample_of(bin_idx, 100, 199, 2, 1000);
+    (void)state;
+    assert_class(hak_learner_judge(bin_idx, &sample, &sample, &plain), HAK_ROUTE_ULTRA, 0);
+    sample.entries = 200;
+    assert_class(hak_learner_judge(bin_idx, &sample, &sample, &plain), HAK_ROUTE_LARGE, 0);
+}
+
+static void judge__mid_that_is_common_again__goes_back(void **state)
 {
     const struct hak_policy_class mid = {.route = HAK_ROUTE_MID};
-    const struct hak_policy_class large = {.route = HAK_ROUTE_LARGE};
     (void)state;
     assert_class(judge(40960, mid, 200, 1, 9000), HAK_ROUTE_ULTRA, 0);
-    assert_class(judge(40960, large, 200, 1, 9000), HAK_ROUTE_ULTRA, 0);
     assert_class(judge(40960, mid, 100, 1, 9000), HAK_ROUTE_MID, 0);
-    assert_class(judge(40960, large, 100, 1, 9000), HAK_ROUTE_LARGE, 0);
-    assert_class(judge(40960, large, 0, 1, 9000), HAK_ROUTE_LARGE, 0);
+}
+
+/* There were 100 refills among 9900 other slow paths, and now there are so many blocks among so
+ * many slow paths. */
+static struct hak_policy_class judge_large(uint64_t blocks, uint64_t entries)
+{
+    const struct hak_policy_class large = {.route = HAK_ROUTE_LARGE};
+    size_t bin_idx = hak_class_bin(40960);
+    struct hak_learner_sample left = sample_of(bin_idx, 100, 10000, 1, 1000);
+    struct hak_learner_sample sample = sample_of(bin_idx, blocks, entries, 1, 1000);
+    return hak_learner_judge(bin_idx, &sample, &left, &large);
+}
+
+static void judge__large_with_more_blocks_than_refills__goes_back(void **state)
+{
+    (void)state;
+    assert_class(judge_large(100, 10000), HAK_ROUTE_LARGE, 0);
+    assert_class(judge_large(300, 9900 + 300), HAK_ROUTE_LARGE, 0);
+    assert_class(judge_large(301, 9900 + 300), HAK_ROUTE_ULTRA, 0);
+    assert_class(judge_large(30, 990 + 30), HAK_ROUTE_LARGE, 0);
+    assert_class(judge_large(31, 990 + 31), HAK_ROUTE_ULTRA, 0);
+    assert_class(judge_large(16, 16), HAK_ROUTE_ULTRA, 0); /* there is nothing else any more */
+    assert_class(judge_large(0, 10000), HAK_ROUTE_LARGE, 0);
 }
 
 /* Whatever is judged, the policy's text could say it; and what was judged last is kept, if nothing
@@ -110,7 +158,7 @@ static void judge__any_figures__are_within_bounds_and_settle(void **state)
                       support_random(&seed) % 10001);
         bool settled = false;
         for (unsigned fold = 0; fold < 16 && !settled; fold++) {
-            struct hak_policy_class wish = hak_learner_judge(bin_idx, &sample, &now);
+            struct hak_policy_class wish = hak_learner_judge(bin_idx, &sample, &sample, &now);
             assert_true(wish.capacity <= hak_policy_capacity_max(bin_idx));
             assert_true(wish.route != HAK_ROUTE_LARGE || is_mid || now.route == HAK_ROUTE_LARGE);
             settled = wish.route == now.route && wish.capacity == now.capacity;
@@ -192,6 +240,77 @@ static void learner__on__follows_the_phases_of_a_program(void **state)
     scenario_run(run_phases, NULL);
 }
 
+/* Pages that do not close tell all the same: small blocks that come and go at random. */
+static void churn(size_t live, size_t least_bytes, size_t most_bytes, size_t count)
+{
+    static uint64_t seed = 7;
+    for (size_t i = 0; i < count; i++) {
+        void **block = &blocks[support_random(&seed) % live];
+        hak_free(*block);
+        *block = hak_malloc(least_bytes + support_random(&seed) % (most_bytes - least_bytes + 1));
+        SUPPORT_REQUIRE(*block != NULL);
+    }
+    SUPPORT_REQUIRE(hak_heap_is_valid());
+}
+
+static void run_steady(void *unused)
+{
+    size_t grown = 0;
+    (void)unused;
+    wake("on");
+    churn(2000, 16, 1000, 500000);
+    for (size_t slot = 256; slot <= 1000; slot += 16) {
+        const struct hak_shelf *shelf = &hak_heap_self->shelves[hak_class_bin(slot)];
+        size_t most = hak_classes[hak_class_bin(slot)].max_capacity;
+        SUPPORT_REQUIRE(class_now(slot)->capacity == 0 || class_now(slot)->capacity == most);
+        grown += class_now(slot)->capacity == most && shelf->capacity == most;
+    }
+    SUPPORT_REQUIRE(grown > 23); /* half of them */
+    SUPPORT_REQUIRE(class_now(1024)->capacity == 0);
+}
+
+static void learner__steady_program__is_heard_though_no_page_closes(void **state)
+{
+    (void)state;
+    scenario_run(run_steady, NULL);
+}
+
+/* Sparse pages, and a magazine that is hit all the time, which nobody sees: LARGE is tried, and
+ * given up once its blocks are counted; and then the learner waits longer. */
+static void use_often(unsigned rounds, unsigned *tries)
+{
+    unsigned last = class_now(40000)->route;
+    for (unsigned i = 0; i < rounds; i++) {
+        for (unsigned hits = 0; hits < 50; hits++)
+            hak_free(hak_malloc(40000));
+        for (size_t k = 0; k < 100; k++) {
+            burst(3000, 30, 1);
+            *tries += class_now(40000)->route == HAK_ROUTE_LARGE && last != HAK_ROUTE_LARGE;
+            last = class_now(40000)->route;
+        }
+        hak_heap_release_all(hak_heap_enter());
+        hak_heap_leave(hak_heap_self);
+    }
+}
+
+static void run_tries(void *unused)
+{
+    unsigned first = 0, later = 0;
+    (void)unused;
+    wake("on");
+    use_often(200, &first);
+    use_often(200, &later);
+    dprintf(STDERR_FILENO, "tries: %u, then %u\n", first, later);
+    SUPPORT_REQUIRE(class_now(40000)->route == HAK_ROUTE_ULTRA);
+    SUPPORT_REQUIRE(first >= 1 && first <= 6 && later <= 1);
+}
+
+static void learner__large_with_unseen_hits__is_tried_and_given_up(void **state)
+{
+    (void)state;
+    scenario_run(run_tries, NULL);
+}
+
 static void run_observe(void *unused)
 {
     size_t bin_idx = hak_class_bin(1000);
@@ -214,6 +333,36 @@ static void learner__observing__changes_nothing(void **state)
     scenario_run(run_observe, NULL);
 }
 
+/* What it has come to reads as a policy, and says why. */
+static void run_learnt(void *unused)
+{
+    char text[16384], part[100], fault[200];
+    size_t bin_idx = hak_class_bin(1000);
+    (void)unused;
+    wake("observe");
+    SUPPORT_REQUIRE(hak_policy_learnt(text, sizeof text) == 0 && text[0] == '\0');
+    burst(1000, 2000, 30);
+    size_t bytes = hak_policy_learnt(text, sizeof text);
+    struct hak_learner_sample told = hak_learner_told(bin_idx);
+    SUPPORT_REQUIRE(bytes > 0 && bytes < sizeof text && strlen(text) == bytes);
+    SUPPORT_REQUIRE(hak_policy_learnt(part, sizeof part) == bytes);
+    SUPPORT_REQUIRE(strlen(part) == sizeof part - 1 && strncmp(part, text, sizeof part - 1) == 0);
+    SUPPORT_REQUIRE(hak_policy_learnt(NULL, 0) == bytes);
+    char line[200];
+    snprintf(line, sizeof line, " blocks by %llu refills in %llu slow paths\n",
+             (unsigned long long)told.of[HAK_TOLD_TAKES], (unsigned long long)told.entries);
+    SUPPORT_REQUIRE(strstr(text, line) != NULL);
+    SUPPORT_REQUIRE(hak_policy_set(text, fault, sizeof fault) == 0);
+    SUPPORT_REQUIRE(class_now(1000)->capacity == hak_learner_wish(bin_idx).capacity);
+    SUPPORT_REQUIRE(class_now(1000)->capacity > 63 && class_now(1000)->is_given);
+}
+
+static void learnt__as_a_text__is_a_policy(void **state)
+{
+    (void)state;
+    scenario_run(run_learnt, NULL);
+}
+
 static void run_off(void *unused)
 {
     (void)unused;
@@ -221,6 +370,7 @@ static void run_off(void *unused)
     burst(1000, 2000, 30);
     SUPPORT_REQUIRE(hak_learner_told(hak_class_bin(1000)).of[HAK_TOLD_PAGES] == 0);
     SUPPORT_REQUIRE(class_now(1000)->capacity == 0);
+    SUPPORT_REQUIRE(hak_policy_learnt(NULL, 0) == 0);
 }
 
 static void learner__off__is_told_nothing(void **state)
@@ -320,11 +470,17 @@ int main(void)
         cmocka_unit_test(judge__bursts_of_a_busy_class__want_a_larger_magazine),
         cmocka_unit_test(judge__class_that_is_busy_no_more__loses_its_magazine),
         cmocka_unit_test(judge__rare_class__is_routed_by_its_fill),
-        cmocka_unit_test(judge__class_that_is_common_again__goes_back),
+        cmocka_unit_test(judge__regular_class__gets_what_a_burst_would_bring),
+        cmocka_unit_test(judge__nothing_but_a_sparse_class__stays),
+        cmocka_unit_test(judge__mid_that_is_common_again__goes_back),
+        cmocka_unit_test(judge__large_with_more_blocks_than_refills__goes_back),
         cmocka_unit_test(judge__any_figures__are_within_bounds_and_settle),
         cmocka_unit_test(patience__saving__is_longest),
         cmocka_unit_test(learner__on__follows_the_phases_of_a_program),
+        cmocka_unit_test(learner__steady_program__is_heard_though_no_page_closes),
+        cmocka_unit_test(learner__large_with_unseen_hits__is_tried_and_given_up),
         cmocka_unit_test(learner__observing__changes_nothing),
+        cmocka_unit_test(learnt__as_a_text__is_a_policy),
         cmocka_unit_test(learner__off__is_told_nothing),
         cmocka_unit_test(learner__given_class__is_left_alone),
         cmocka_unit_test(learner__blocks_freed_by_others__are_no_hits),

@@ -43,7 +43,8 @@ words() { tr ' ' '\n' <<<"$*" | sed '/^$/d' | sort -u; }
 defined "$library" -D >"$work/exported"
 undefined "$library" -D >"$work/imported"
 hak_family=$(words "$family" | sed 's/^/hak_/')
-own='hak_heap_visit hak_policy_get hak_policy_set hak_stats_json hak_stats_prometheus' # what libc does not have
+# what libc does not have
+own='hak_heap_visit hak_policy_get hak_policy_learnt hak_policy_set hak_stats_json hak_stats_prometheus'
 for name in $family $hak_family $own $shared_operators; do
     grep -qx "$name" "$work/exported" || fail "$(basename "$library") does not export $name"
 done

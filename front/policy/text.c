@@ -256,6 +256,11 @@ const char *hak_policy_profile(const char *name, size_t bytes)
     return NULL;
 }
 
+const char *hak_policy_route_name(unsigned route)
+{
+    return route_names[route];
+}
+
 static bool class_is_same(const struct hak_policy_class *one, const struct hak_policy_class *other)
 {
     return one->route == other->route && one->capacity == other->capacity;
