@@ -1,23 +1,30 @@
 #!/usr/bin/env python3
-"""Judges the learner: `./dev bench --learner`, or learner.py BUILD_DIRECTORY.
+"""Judges the learner: `./dev bench --learner [--rounds N] [--quick]`.
 
 Counts instructions (callgrind; the clock of the purge stands still, so counts repeat) of the
 workloads of bench_learner under static policies, one class of sizes changed at a time, and finds
 the best; then under the learner. Prints three tables: the learner against the best static policy
-and the default; other benches with the learner on and observing against it off; and the learner's
-routes against an oracle's. The oracle's route of a class is the one that holds least memory among
+and the default; the learner's routes against an oracle's; and other benches with the learner on and
+observing against it off. The oracle's route of a class is the one that holds least memory among
 those that cost at most 1 % more instructions than the best one, and ULTRA unless another saves 1 %.
+
+--rounds N is how often a workload goes through its phases before the learner is judged, and as
+often while it is (4). --quick sweeps over less, and takes 2 rounds and a few benches: it shows that
+all of it works. Some minutes on two CPUs, --quick one.
 Ends with 0 whatever the figures are, with 1 if something could not be run.
 """
-import os
+import argparse
 import re
 import statistics
-import subprocess
 import sys
+import time
+
+import callgrind
+from callgrind import percent
 
 ROUTES = ("ULTRA", "MID", "LARGE")
 PROFILES = ("low-memory", "throughput", "huge-server")
-ROUNDS = 4
+SWEEP_ROUNDS = 2
 CAPACITIES = (15, 63, 255, 1023)
 LARGE_ABOVE = 4096
 TIME_SHARE = 0.01  # instructions that an oracle gives for memory
@@ -42,66 +49,55 @@ BENCHES = (
 
 
 class Runner:
-    def __init__(self, build):
-        self.build = os.path.abspath(build)
+    def __init__(self, build, rounds, capacities):
+        self.build = callgrind.ready(build)
+        self.rounds = rounds
+        self.capacities = capacities
         self.seen = {}  # (workload, rounds, policy): what it came to
 
-    def run(self, program, arguments, learner="off"):
-        """Instructions of each process, in the order in which they end, and what they said."""
-        settings = dict(os.environ, LD_PRELOAD=f"{self.build}/libhakmem.so",
-                        HAKMEM_LEARNER=learner, HAKMEM_PURGE_DECAY_MS="3600000")
-        done = subprocess.run(
-            ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
-             f"{self.build}/{program}", *arguments],
-            env=settings, capture_output=True, text=True, check=False)
-        totals = [int(total) for total in re.findall(r"Collected : (\d+)", done.stderr)]
-        if done.returncode != 0 or not totals:
-            sys.exit(f"learner.py: {program} {arguments}: {done.stderr}")
-        return totals, done.stdout
-
-    def prepare(self, name, policies, rounds=ROUNDS):
+    def prepare(self, name, policies, rounds=SWEEP_ROUNDS):
         """One process runs the workload under all of them: it starts, and is translated, once."""
         policies = [p for p in dict.fromkeys(policies) if (name, rounds, p) not in self.seen]
         if not policies:
             return
-        totals, said = self.run("bench_learner", [name, str(rounds), "42", *policies])
+        totals, said = callgrind.run(self.build, "bench_learner",
+                                     [name, str(rounds), "42", *policies], HAKMEM_LEARNER="off")
         held = re.findall(r"held_bytes (\d+)", said)
         for policy, total, bytes_held in zip(policies, totals, held, strict=False):
             self.seen[name, rounds, policy] = (total, float(bytes_held))
 
-    def static(self, name, policy="", rounds=ROUNDS):
+    def static(self, name, policy="", rounds=SWEEP_ROUNDS):
         """Instructions and the mean of the bytes held."""
         self.prepare(name, [policy], rounds)
         return self.seen[name, rounds, policy]
 
-    def learned(self, name, rounds=ROUNDS):
+    def learned(self, name, rounds):
         """The same with the learner on, and the policy at the end."""
         key = (name, rounds, "learner")
         if key not in self.seen:
-            totals, said = self.run("bench_learner", [name, str(rounds), "42"], "on")
+            totals, said = callgrind.run(self.build, "bench_learner", [name, str(rounds), "42"],
+                                         HAKMEM_LEARNER="on")
             held = float(re.search(r"held_bytes (\d+)", said)[1])
             self.seen[key] = (totals[0], held, said)
         return self.seen[key]
+
+    def policies_of(self, sizes):
+        """Those of the sweep; a magazine holds 1 MiB at most."""
+        most = min(1023, (1 << 20) // (largest(sizes) * 5 // 4))
+        return [f"class {sizes} capacity {c}" for c in self.capacities if c <= most] + \
+               [f"class {sizes} route {route}" for route in routes_of(sizes)[1:]]
 
 
 def largest(sizes):
     return int(sizes.split("..")[-1])
 
 
-def capacities_of(sizes):
-    return [c for c in CAPACITIES if c <= min(1023, (1 << 20) // (largest(sizes) * 5 // 4))]
-
-
-def policies_of(sizes):
-    return [f"class {sizes} capacity {capacity}" for capacity in capacities_of(sizes)] + \
-           [f"class {sizes} route {route}" for route in routes_of(sizes)[1:]]
-
-
 def sweep(runner, name):
     """The best static policy found: the best of each class by itself, put together."""
-    runner.prepare(name, ["", *PROFILES, *(p for u in WORKLOADS[name] for p in policies_of(u))])
-    chosen = [min(["", *policies_of(sizes)], key=lambda p: runner.static(name, p)[0])
-              for sizes in WORKLOADS[name]]
+    units = WORKLOADS[name]
+    runner.prepare(name, ["", *PROFILES, *(p for u in units for p in runner.policies_of(u))])
+    chosen = [min(["", *runner.policies_of(sizes)], key=lambda p: runner.static(name, p)[0])
+              for sizes in units]
     return min(["", *PROFILES, "; ".join(filter(None, chosen))],
                key=lambda p: runner.static(name, p)[0])
 
@@ -138,49 +134,57 @@ def slots_of(sizes):
     return slots[first:last + 1]
 
 
-def percent(count, base):
-    return f"{(count / base - 1) * 100:+.2f} %"
+def row_of_workload(runner, name):
+    policy = sweep(runner, name)
+    short, long = runner.rounds, 2 * runner.rounds
+    runs = {}
+    for rounds in (short, long):
+        runner.prepare(name, ["", policy], rounds)
+        runs[rounds] = [runner.static(name, "", rounds), runner.static(name, policy, rounds),
+                        runner.learned(name, rounds)]
+    late = [two[0] - one[0] for two, one in zip(runs[long], runs[short], strict=True)]
+    every = [run[0] for run in runs[long]]
+    held = ", ".join(f"{run[1] / 1e6:.2f}" for run in runs[long])
+    return (f"| {name} | {late[0]} | {late[1]} | {late[2]} | {percent(late[2], late[1])} | "
+            f"{percent(late[2], late[0])} | {percent(every[2], every[1])} | "
+            f"{percent(every[2], every[0])} | {held} | {policy or 'balanced'} |")
 
 
 def table_workloads(runner):
-    print(f"\nInstructions of the workloads: of rounds {ROUNDS + 1} to {2 * ROUNDS}, when the "
-          "learner has seen each phase,\nand of all. The goal is +2 % over the best static policy "
-          "at most.\n")
+    print(f"\nInstructions of the workloads: of rounds {runner.rounds + 1} to "
+          f"{2 * runner.rounds}, when the learner has seen each phase,\nand of all. The goal is "
+          "+2 % over the best static policy at most.\n")
     print("| workload | default | best static | learner | over best | over default | "
           "all: over best | over default | held: default, best, learner (MB) | best static policy |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for name in WORKLOADS:
-        policy = sweep(runner, name)
-        runner.prepare(name, ["", policy], 2 * ROUNDS)
-        long = [runner.static(name, "", 2 * ROUNDS), runner.static(name, policy, 2 * ROUNDS),
-                runner.learned(name, 2 * ROUNDS)]
-        short = [runner.static(name), runner.static(name, policy), runner.learned(name)]
-        late = [two[0] - one[0] for two, one in zip(long, short, strict=True)]
-        held = ", ".join(f"{run[1] / 1e6:.2f}" for run in long)
-        print(f"| {name} | {late[0]} | {late[1]} | {late[2]} | {percent(late[2], late[1])} | "
-              f"{percent(late[2], late[0])} | {percent(long[2][0], long[1][0])} | "
-              f"{percent(long[2][0], long[0][0])} | {held} | {policy or 'balanced'} |", flush=True)
+    for row in callgrind.side_by_side(lambda name: row_of_workload(runner, name), WORKLOADS):
+        print(row, flush=True)
 
 
-def table_benches(runner):
-    print("\nInstructions of other benches; the goals are +1 % at most, for both.\n")
+def row_of_bench(runner, bench):
+    program, *arguments = bench.split()
+    repeats = 3 if program in ("mid_large_mt", "pool_tls", "remote") else 1
+    counts = [statistics.median(
+        callgrind.run(runner.build, f"bench_{program}", arguments, HAKMEM_LEARNER=learner)[0][0]
+        for _ in range(repeats)) for learner in ("off", "observe", "on")]
+    return (f"| {bench} | {counts[0]} | {percent(counts[1], counts[0])} | "
+            f"{percent(counts[2], counts[0])} |")
+
+
+def table_benches(runner, benches):
+    print("\nInstructions of other benches; the goals are +1 % at most, for both. Those with "
+          "threads vary.\n")
     print("| bench | off | observe | on |")
     print("|---|---|---|---|")
-    for bench in BENCHES:
-        program, *arguments = bench.split()
-        repeats = 3 if program in ("mid_large_mt", "pool_tls", "remote") else 1
-        counts = [statistics.median(runner.run(f"bench_{program}", arguments, learner)[0][0]
-                                    for _ in range(repeats))
-                  for learner in ("off", "observe", "on")]
-        print(f"| {bench} | {counts[0]} | {percent(counts[1], counts[0])} | "
-              f"{percent(counts[2], counts[0])} |", flush=True)
+    for row in callgrind.side_by_side(lambda bench: row_of_bench(runner, bench), benches):
+        print(row, flush=True)
 
 
 def table_routes(runner):
     matrix = {(o, l): 0 for o in ROUTES for l in ROUTES}
     wrong = []
     for name, units in WORKLOADS.items():
-        spans = learned_routes(runner.learned(name, 2 * ROUNDS)[2])
+        spans = learned_routes(runner.learned(name, 2 * runner.rounds)[2])
         for sizes in units:
             right = oracle(runner, name, sizes)
             for slot in slots_of(sizes):
@@ -201,12 +205,23 @@ def table_routes(runner):
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: learner.py BUILD_DIRECTORY")
-    runner = Runner(sys.argv[1])
-    table_workloads(runner)
-    table_routes(runner)
-    table_benches(runner)
+    options = argparse.ArgumentParser(prog="learner.py", description="Judges the learner.")
+    options.add_argument("build", help="build directory")
+    options.add_argument("--rounds", type=int, default=4, help="of phases, see above (4)")
+    options.add_argument("--quick", action="store_true", help="less of everything")
+    given = options.parse_args()
+    if not 1 <= given.rounds <= 500:
+        options.error("--rounds is 1 to 500")
+    start = time.monotonic()
+    runner = Runner(given.build, min(given.rounds, 2) if given.quick else given.rounds,
+                    CAPACITIES[2:3] if given.quick else CAPACITIES)
+    try:
+        table_workloads(runner)
+        table_routes(runner)
+        table_benches(runner, BENCHES[:3] if given.quick else BENCHES)
+    except (OSError, RuntimeError) as error:
+        sys.exit(f"learner.py: {error}")
+    print(f"\n{time.monotonic() - start:.0f} s")
 
 
 if __name__ == "__main__":
