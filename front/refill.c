@@ -23,7 +23,7 @@ static struct hak_page *page_find(struct hak_heap *heap, size_t bin_idx)
 /* Pages that a refill takes blocks from at most: nearly full ones give a few each. */
 #define REFILL_PAGES 4
 
-/* Fills an empty bin with about `count` blocks, at least one. */
+/* Puts about `count` blocks into a bin, at least one. */
 static bool bin_fill(struct hak_heap *heap, size_t bin_idx, size_t count)
 {
     struct hak_bin *bin = &heap->bins[bin_idx];
@@ -113,13 +113,17 @@ void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)
 
 void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks)
 {
+    struct hak_bin *bin = &heap->bins[bin_idx];
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
     size_t ruled = hak_policy_capacity(heap->policy, bin_idx);
     uint16_t capacity = (uint16_t)(ruled != 0 ? ruled : hak_power_of_two_up(blocks + 1) - 1);
-    if (heap->policy->classes[bin_idx].route != HAK_ROUTE_LARGE &&
-        heap->bins[bin_idx].first == NULL &&
-        (shelf->capacity >= capacity || hak_magazine_replace(heap, bin_idx, capacity))) {
-        (void)bin_fill(heap, bin_idx, hak_min(blocks, shelf->capacity));
+    if (heap->policy->classes[bin_idx].route == HAK_ROUTE_LARGE || bin->first != NULL ||
+        (shelf->capacity < capacity && !hak_magazine_replace(heap, bin_idx, capacity))) {
+        return;
+    }
+    size_t count = hak_min(blocks, shelf->capacity);
+    while (hak_bin_count(bin) < count && /* a fill takes a new page at most */
+           bin_fill(heap, bin_idx, count - hak_bin_count(bin))) {
     }
 }
 
