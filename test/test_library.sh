@@ -123,7 +123,7 @@ if command -v "$CXX" >/dev/null; then
         $CXX $flags -I "$source_dir/include" -o "$work/pmr" "$here/prog/use_pmr.cpp" "$cxx_archive" "$core" \
             -pthread
         expect_run "C++, std::pmr beside libc's malloc, $flags" "$work/pmr"
-        expect_run "C++, the same hardened" env HAKMEM_HARDEN=1 "$work/pmr"
+        expect_run "C++, the same hardened, $flags" env HAKMEM_HARDEN=1 "$work/pmr"
     done
     $CXX -std=c++17 -O1 -fno-builtin -o "$work/replaced" "$here/prog/use_own_new.cpp"
     expect_run 'C++ with operators of its own, preloaded' env LD_PRELOAD="$library" \
