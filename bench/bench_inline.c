@@ -68,9 +68,9 @@ static const struct form *form_find(const char *name, size_t bytes)
 static uint64_t least_ns_read(void)
 {
     const char *const text[] = {"BENCH_SECONDS", getenv("BENCH_SECONDS")};
-    return (
-        uint64_t)(bench_arg_real(text[1] != NULL ? 2 : 1, (char **)(uintptr_t)text, 1, 0, 0, 3600) *
-                  1e9);
+    int count = text[1] != NULL ? 2 : 1;
+    double seconds = bench_arg_real(count, (char **)(uintptr_t)text, 1, 0, 0, 3600);
+    return (uint64_t)(seconds * 1e9);
 }
 
 int main(int argc, char **argv)

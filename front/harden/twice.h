@@ -2,9 +2,10 @@
  * twice: a flush also looks at what it leaves in the magazine.
  *
  * Purpose   a page finds a block that was freed twice when both copies have come back to it. A
- * flush gives it the older half of a magazine only; so the free bits of the other half are set as
- * long as that takes, and a block that is there twice, or in its page already, is met. The heap's
- * own pages alone: nobody else's `free` may be read. Threads   the owner's alone, in a slow path.
+ *           flush gives it the older half of a magazine only; so the free bits of the other half
+ *           are set as long as that takes, and a block that is there twice, or in its page
+ *           already, is met. The heap's own pages alone: nobody else's `free` may be read.
+ * Threads   the owner's alone, in a slow path.
  */
 #ifndef HAK_TWICE_H
 #define HAK_TWICE_H
