@@ -21,6 +21,8 @@
 #define FORGOTTEN_SHARE 1024
 #define REGULAR_BLOCKS 7    /* a refill of a regular class, at least ... */
 #define REGULAR_REFILLS 2   /* ... of which it has so many, before a page tells of them */
+#define CLOSING_PAGES 16    /* from so many in HAK_LEARNER_ENTRIES on, pages in use are not asked */
+#define IN_USE_WEIGHT 4     /* a page in use counts for so many that close: there are fewer */
 #define PAGES_MIN 2         /* that a judgement needs */
 #define LARGE_BLOCKS_MIN 16 /* of route LARGE, that one needs */
 #define LARGE_REFILLS 2     /* in the life of a page, up to which LARGE is tried */
@@ -283,11 +285,9 @@ static void fold_end(void)
     atomic_store_explicit(&folding, 0, memory_order_release);
 }
 
-void hak_learner_tell(size_t bin_idx, struct hak_learner_use use)
+/* Adds what a page tells, which brings the next fold nearer by so many pages. */
+static void page_tell(size_t bin_idx, struct hak_learner_use use, uint64_t weight)
 {
-    if (HAK_LIKELY(!hak_learner_is_on)) {
-        return;
-    }
     _Atomic(uint64_t) *sums = told[bin_idx];
     told_add(&sums[HAK_TOLD_PAGES], 1);
     told_add(&sums[HAK_TOLD_TAKEN], use.taken);
@@ -297,23 +297,45 @@ void hak_learner_tell(size_t bin_idx, struct hak_learner_use use)
         told_add(&sums[HAK_TOLD_REMOTE], use.remote);
     }
     /* relaxed: a figure. */
-    uint64_t count = atomic_fetch_add_explicit(&told_pages, 1, memory_order_relaxed) + 1;
-    if (count % hak_options.learner_interval == 0 && fold_begin()) {
+    uint64_t count = atomic_fetch_add_explicit(&told_pages, weight, memory_order_relaxed);
+    uint64_t interval = hak_options.learner_interval;
+    if (count % interval + weight >= interval && fold_begin()) {
         fold();
         fold_end();
     }
 }
 
+void hak_learner_tell(size_t bin_idx, struct hak_learner_use use)
+{
+    if (HAK_UNLIKELY(hak_learner_is_on)) {
+        page_tell(bin_idx, use, 1);
+    }
+}
+
+/* Pages that close, if there are some, have told enough. */
+static bool listening_pays(void)
+{
+    static _Atomic(uint64_t) seen; /* [any, atomic] */
+    /* relaxed: figures that save work. */
+    uint64_t count = atomic_load_explicit(&told_pages, memory_order_relaxed);
+    uint64_t since = count - atomic_exchange_explicit(&seen, count, memory_order_relaxed);
+    return since < CLOSING_PAGES;
+}
+
 void hak_learner_listen(struct hak_heap *heap)
 {
+    if (!listening_pays()) {
+        return;
+    }
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
         struct hak_page *page = heap->shelves[bin_idx].lists[HAK_LIST_PARTIAL].head;
         if (page != NULL && page->takes != 0) {
-            hak_learner_tell(bin_idx, hak_learner_use(page));
+            page_tell(bin_idx, hak_learner_use(page), IN_USE_WEIGHT);
             page->taken = page->takes = page->collected = 0;
             page->lowest = (uint16_t)hak_page_free_count(page);
         }
     }
+    (void)listening_pays(); /* what was told just now does not count the next time */
 }
 
 struct hak_learner_sample hak_learner_told(size_t bin_idx)
