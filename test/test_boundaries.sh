@@ -2,7 +2,7 @@
 # No setting of the tiers' boundaries costs a size of 128 to 1024 bytes more than 5 % of its
 # instructions, by bench/boundaries.py; which says so by its exit status if one does.
 #
-# ctest: labels=quick timeout=120
+# ctest: labels=quick timeout=240
 set -euo pipefail
 library=${HAKMEM_LIB:?}
 build=${HAKMEM_BUILD_DIR:?}
