@@ -93,6 +93,11 @@ static uint64_t word_expected(struct variable *variable)
     char words[128];
     uint64_t number = 0;
     FUZZ_REQUIRE(snprintf(words, sizeof words, "%s", variable->words) < (int)sizeof words);
+    bool is_switch = strcmp(variable->name, "HAKMEM_STATS") == 0; /* 0 is off, 1 is text */
+    if (is_switch && number_read(variable->text, &number) && strlen(variable->text) == 1 &&
+        number <= 1)
+        return number;
+    number = 0;
     char *rest = words;
     for (char *word = strsep(&rest, "|"); word != NULL; word = strsep(&rest, "|"), number++) {
         if (strcmp(word, variable->text) == 0)
