@@ -114,7 +114,8 @@ bool hak_os_purge(void *start, size_t bytes)
 
 bool hak_os_wipe_in_child(void *start, size_t bytes)
 {
-    return advise(start, bytes, MADV_WIPEONFORK);
+    /* qemu-user says yes to any advice and does not clear the child's page. */
+    return !advise(start, bytes, -1) && advise(start, bytes, MADV_WIPEONFORK);
 }
 
 bool hak_os_renew(void *start, size_t bytes)
