@@ -64,9 +64,6 @@ struct hak_remote_entry {
     uint64_t bits; /* [owner] */
 };
 
-/* Half of the largest magazine: no flush of some blocks leaves more. */
-#define HAK_MARKS_MAX 512
-
 _Static_assert(_Alignof(struct hak_page) >= 64, "a word's number, up to 63, fits below an address");
 
 enum hak_heap_state {
@@ -151,9 +148,9 @@ void hak_shelf_mend(struct hak_heap *heap);
 void hak_shelf_rest(struct hak_heap *heap);
 bool hak_shelf_adopt(struct hak_heap *heap, size_t bin_idx);
 
-/* Blocks of other heaps (remote.c). Freeing one is true when there are enough for a flush. What was
- * freed now, by threads without a heap, is counted in hak_remote_now. */
-extern HAK_HIDDEN _Atomic(uint64_t) hak_remote_now[HAK_BINS]; /* [any, atomic] blocks, a bin */
+/* Blocks of other heaps (remote.c). Freeing one is true when there are enough for a flush. */
+extern HAK_HIDDEN _Atomic(uint64_t)
+    hak_remote_now[HAK_BINS]; /* [any, atomic] by hak_remote_free_now */
 bool hak_remote_free(struct hak_heap *heap, void *block);
 void hak_remote_flush(struct hak_heap *heap);
 void hak_remote_free_now(void *block);

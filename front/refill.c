@@ -122,9 +122,11 @@ void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks)
         return;
     }
     size_t count = hak_min(blocks, shelf->capacity);
-    while (hak_bin_count(bin) < count && /* a fill takes a new page at most */
-           bin_fill(heap, bin_idx, count - hak_bin_count(bin))) {
-    }
+    size_t before;
+    do { /* a fill takes one new page at most; where memory is out, it gives blocks back first */
+        before = hak_bin_count(bin);
+    } while (bin_fill(heap, bin_idx, count - before) && hak_bin_count(bin) > before &&
+             hak_bin_count(bin) < count);
 }
 
 /* What was not missed since the last tick gives half of its blocks back, and shrinks. */

@@ -153,10 +153,10 @@ HAK_PUBLIC size_t hak_policy_get(char *text, size_t bytes);
 
 /*
  * The same of what the learner has come to, which it has done if it is on, and not if it observes
- * only (`HAKMEM_LEARNER`): a line for each class of sizes that it has judged, with what it saw behind
- * a `#`. A class that should be as by default is a remark as a whole, so the text as it is may be
- * kept and set as a policy. Writes nothing and returns 0 while the learner is off. Not for signal
- * handlers.
+ * only (`HAKMEM_LEARNER`): a line for each class of sizes that it has judged, with what it saw
+ * behind a `#`. A class that should be as by default is a remark as a whole, so the text as it is
+ * may be kept and set as a policy. Writes nothing and returns 0 while the learner is off. Not for
+ * signal handlers.
  */
 HAK_PUBLIC size_t hak_policy_learnt(char *text, size_t bytes);
 

@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-/* ---- what the library looks like; front/policy/inline.c proves it ---- */
+/* ---- what the library looks like; front/inline.c proves it ---- */
 
 #define HAK_INLINE_MAX ((size_t)1024) /* the largest size whose bin is known by arithmetic */
 #define HAK_INLINE_BINS 97

@@ -35,8 +35,7 @@
 
 size_t hak_os_page_bytes(void)
 {
-    /* getpagesize() reads what the kernel put into the auxiliary vector: no system call. */
-    return (size_t)getpagesize();
+    return (size_t)getpagesize(); /* from the auxiliary vector: no system call */
 }
 
 static void *map_none(size_t bytes)
@@ -114,7 +113,7 @@ bool hak_os_purge(void *start, size_t bytes)
 
 bool hak_os_wipe_in_child(void *start, size_t bytes)
 {
-    /* qemu-user says yes to any advice and does not clear the child's page. */
+    /* qemu-user accepts all advice, and obeys none. */
     return !advise(start, bytes, -1) && advise(start, bytes, MADV_WIPEONFORK);
 }
 

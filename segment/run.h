@@ -27,6 +27,9 @@ struct hak_mark {
     uint64_t bits;
 };
 
+/* Half of the largest magazine: no flush of some blocks leaves more. */
+#define HAK_MARKS_MAX 512
+
 /* From so many blocks on, neighbours are looked for: they come in bursts, and so do large
  * magazines. */
 #define HAK_RUNS_FROM 128

@@ -3,8 +3,7 @@
  *
  * Purpose   cmocka with the includes it wants, checks for any thread, fills keyed by an
  *           identity, readings of the process, and children whose end is looked at.
- * Threads   cmocka's asserts are for the main thread of the first process only.
- *           SUPPORT_REQUIRE works on every thread and in every child: it ends the process.
+ * Threads   cmocka's asserts: the main thread of the first process only. SUPPORT_REQUIRE: all.
  */
 #ifndef HAKMEM_TEST_SUPPORT_H
 #define HAKMEM_TEST_SUPPORT_H
@@ -28,12 +27,12 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
 #ifndef XXH_INLINE_ALL
 #define XXH_INLINE_ALL
 #endif
 #include <xxhash.h>
 
+#include "emulator.h"
 #include "hakmem.h"
 
 #define KIB ((size_t)1 << 10)
@@ -164,16 +163,6 @@ struct support_end {
     char text[8192];
 };
 
-/* What qemu-user adds when it ends by a signal is not the program's. */
-static inline void support_drop_emulator(char *text)
-{
-    char *added = strstr(text, "qemu: uncaught target signal ");
-    if (added != NULL) {
-        char *after = strchr(added, '\n');
-        memmove(added, after == NULL ? "" : after + 1, after == NULL ? 1 : strlen(after + 1) + 1);
-    }
-}
-
 /* Forks, runs body(argument) in the child, which then exits with 0 unless body ended it. */
 static inline struct support_end support_run_child(void (*body)(void *), void *argument)
 {
@@ -203,7 +192,7 @@ static inline struct support_end support_run_child(void (*body)(void *), void *a
         used += full ? 0 : (size_t)got;
     }
     close(pipe_ends[0]);
-    support_drop_emulator(end.text);
+    emulator_drop_line(end.text);
     SUPPORT_REQUIRE(waitpid(child, &end.status, 0) == child);
     return end;
 }

@@ -23,7 +23,6 @@ static uint32_t first_blocks(void)
         for (size_t k = 0; k < rows[i].blocks; k++)
             SUPPORT_REQUIRE((blocks[k] = hak_malloc(rows[i].kib * 1024 - 1)) != NULL);
         entries += hak_heap_entries(hak_heap_self) - before;
-        entries += hak_heap_entries(hak_heap_self) - before;
         for (size_t k = 0; k < rows[i].blocks; k++)
             hak_free(blocks[k]);
         before = hak_heap_entries(hak_heap_self); /* frees may fill a magazine */
