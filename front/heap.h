@@ -149,8 +149,7 @@ void hak_shelf_rest(struct hak_heap *heap);
 bool hak_shelf_adopt(struct hak_heap *heap, size_t bin_idx);
 
 /* Blocks of other heaps (remote.c). Freeing one is true when there are enough for a flush. */
-extern HAK_HIDDEN _Atomic(uint64_t)
-    hak_remote_now[HAK_BINS]; /* [any, atomic] by hak_remote_free_now */
+extern HAK_HIDDEN _Atomic(uint64_t) hak_remote_now[HAK_BINS]; /* [any, atomic] without a heap */
 bool hak_remote_free(struct hak_heap *heap, void *block);
 void hak_remote_flush(struct hak_heap *heap);
 void hak_remote_free_now(void *block);

@@ -25,7 +25,8 @@ SAME_PLACE(hak_heap, hak_inline_heap, arena_pages);
 SAME_PLACE(hak_heap, hak_inline_heap, tags);
 _Static_assert(sizeof(struct hak_bin) == sizeof(struct hak_inline_bin), "the same bins");
 _Static_assert(HAK_BINS == HAK_INLINE_BINS, "and as many");
-_Static_assert(HAK_INLINE_MAX == HAK_SMALL_MAX, "small sizes are in line");
+enum { INLINE_MAX = HAK_INLINE_MAX };
+_Static_assert(INLINE_MAX == HAK_SMALL_MAX, "small sizes are in line");
 _Static_assert(HAK_GRAIN == 16, "one bin a 16-byte step");
 _Static_assert(HAK_INLINE_PAGE_SHIFT == HAK_PAGE_SHIFT, "a tag a page");
 
