@@ -29,7 +29,7 @@ differences() {
         gsub(/[][]/, "\\\\&", path); gsub(/[.]/, "[.]", path); gsub(/[*]/, "[^.]+", path)
         return "^" path "$"
     }
-    function above(path) { return sub(/([.][^.]*|\[\])$/, "", path) ? path : "" }
+    function above(path) { return sub(/\[\]$/, "", path) || sub(/[.][^.]*$/, "", path) ? path : "" }
     FNR == NR { paths[++count] = $1; regex[count] = pattern($1); types[count] = $2; next }
     {
         found = 0
