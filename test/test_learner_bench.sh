@@ -30,7 +30,7 @@ done
 for route in ULTRA MID LARGE; do
     grep -qE "^\| $route \| [0-9]+ \| [0-9]+ \| [0-9]+ \|" "$work/said" || fail "no routes $route"
 done
-grep -qE '^[0-9]+ of 147 classes as the oracle' "$work/said" || fail "no share of right routes"
+grep -qE '^[0-9]+ of [1-9][0-9]* classes as the oracle' "$work/said" || fail "no share of right routes"
 [[ $(grep -cE '^\| [a-z_0-9]+ [0-9 ]+ \| [1-9]' "$work/said") == 3 ]] || fail "not 3 other benches"
 ! python3 "$script" --rounds 0 "$build" >"$work/said" 2>&1 || fail "no rounds are accepted"
 ! python3 "$script" "$work" >"$work/said" 2>&1 || fail "no build is accepted"

@@ -22,7 +22,7 @@
 #define REGULAR_BLOCKS 7    /* a refill of a regular class, at least ... */
 #define REGULAR_REFILLS 2   /* ... of which it has so many, before a page tells of them */
 #define CLOSING_PAGES 16    /* from so many in HAK_LEARNER_ENTRIES on, pages in use are not asked */
-#define IN_USE_WEIGHT 4     /* a page in use counts for so many that close: there are fewer */
+#define IN_USE_WEIGHT 2     /* a page in use counts for so many that close: there are fewer */
 #define PAGES_MIN 2         /* that a judgement needs */
 #define LARGE_BLOCKS_MIN 16 /* of route LARGE, that one needs */
 #define LARGE_REFILLS 2     /* in the life of a page, up to which LARGE is tried */
@@ -285,8 +285,7 @@ static void fold_end(void)
     atomic_store_explicit(&folding, 0, memory_order_release);
 }
 
-/* Adds what a page tells, which brings the next fold nearer by so many pages. */
-static void page_tell(size_t bin_idx, struct hak_learner_use use, uint64_t weight)
+static void page_tell(size_t bin_idx, struct hak_learner_use use)
 {
     _Atomic(uint64_t) *sums = told[bin_idx];
     told_add(&sums[HAK_TOLD_PAGES], 1);
@@ -296,10 +295,15 @@ static void page_tell(size_t bin_idx, struct hak_learner_use use, uint64_t weigh
     if (use.remote != 0) {
         told_add(&sums[HAK_TOLD_REMOTE], use.remote);
     }
+}
+
+/* Folds if it is time to, now that so many more were told. */
+static void pages_count(uint64_t pages)
+{
     /* relaxed: a figure. */
-    uint64_t count = atomic_fetch_add_explicit(&told_pages, weight, memory_order_relaxed);
+    uint64_t count = atomic_fetch_add_explicit(&told_pages, pages, memory_order_relaxed);
     uint64_t interval = hak_options.learner_interval;
-    if (count % interval + weight >= interval && fold_begin()) {
+    if (count % interval + pages >= interval && fold_begin()) {
         fold();
         fold_end();
     }
@@ -308,7 +312,8 @@ static void page_tell(size_t bin_idx, struct hak_learner_use use, uint64_t weigh
 void hak_learner_tell(size_t bin_idx, struct hak_learner_use use)
 {
     if (HAK_UNLIKELY(hak_learner_is_on)) {
-        page_tell(bin_idx, use, 1);
+        page_tell(bin_idx, use);
+        pages_count(1);
     }
 }
 
@@ -324,17 +329,20 @@ static bool listening_pays(void)
 
 void hak_learner_listen(struct hak_heap *heap)
 {
+    uint64_t pages = 0;
     if (!listening_pays()) {
         return;
     }
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
         struct hak_page *page = heap->shelves[bin_idx].lists[HAK_LIST_PARTIAL].head;
         if (page != NULL && page->takes != 0) {
-            page_tell(bin_idx, hak_learner_use(page), IN_USE_WEIGHT);
+            page_tell(bin_idx, hak_learner_use(page));
             page->taken = page->takes = page->collected = 0;
             page->lowest = (uint16_t)hak_page_free_count(page);
+            pages += IN_USE_WEIGHT;
         }
     }
+    pages_count(pages);
     (void)listening_pays(); /* what was told just now does not count the next time */
 }
 

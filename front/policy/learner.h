@@ -16,7 +16,7 @@
 
 #include "front/policy/policy.h"
 
-#define HAK_LEARNER_ENTRIES 256
+#define HAK_LEARNER_ENTRIES 512
 
 /* What a page tells. */
 struct hak_learner_use {
