@@ -165,8 +165,7 @@ bool gates_check(const struct comparison *s, FILE *out);
 
 /* ---- table.c, files.c, page.c ---- */
 void table_print(const struct comparison *s, FILE *out);
-/* "-" as a path of these two is standard output; what is for readers goes to standard error then.
- */
+/* "-" as a path of these two is standard output; what is for readers goes elsewhere then. */
 bool csv_write(const struct comparison *s, const char *path);
 bool json_write(const struct comparison *s, const char *path);
 bool file_is_stdout(const char *path);
