@@ -258,7 +258,7 @@ static void run_steady(void *unused)
     size_t grown = 0;
     (void)unused;
     wake("on");
-    churn(2000, 16, 1000, 2000000);
+    churn(2000, 16, 1000, 1000000);
     for (size_t slot = 256; slot <= 1000; slot += 16) {
         const struct hak_shelf *shelf = &hak_heap_self->shelves[hak_class_bin(slot)];
         size_t most = hak_classes[hak_class_bin(slot)].max_capacity;
