@@ -3,7 +3,8 @@
  *
  * Purpose   cmocka with the includes it wants, checks for any thread, fills keyed by an
  *           identity, readings of the process, and children whose end is looked at.
- * Threads   cmocka's asserts: the main thread of the first process only. SUPPORT_REQUIRE: all.
+ * Threads   cmocka's asserts are for the main thread of the first process only.
+ *           SUPPORT_REQUIRE works on every thread and in every child: it ends the process.
  */
 #ifndef HAKMEM_TEST_SUPPORT_H
 #define HAKMEM_TEST_SUPPORT_H
@@ -27,29 +28,18 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
 #ifndef XXH_INLINE_ALL
 #define XXH_INLINE_ALL
 #endif
 #include <xxhash.h>
 
-#include "emulator.h"
 #include "hakmem.h"
+#include "surroundings.h"
 
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 #define SUPPORT_COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* ASan and TSan have shadow memory: resident sizes, page faults and limits then say nothing. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SUPPORT_SHADOWED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SUPPORT_SHADOWED 1
-#endif
-#endif
-#ifndef SUPPORT_SHADOWED
-#define SUPPORT_SHADOWED 0
-#endif
 
 #define SUPPORT_REQUIRE(condition)                                                                 \
     do {                                                                                           \
@@ -192,7 +182,7 @@ static inline struct support_end support_run_child(void (*body)(void *), void *a
         used += full ? 0 : (size_t)got;
     }
     close(pipe_ends[0]);
-    emulator_drop_line(end.text);
+    surroundings_drop_words(end.text);
     SUPPORT_REQUIRE(waitpid(child, &end.status, 0) == child);
     return end;
 }

@@ -95,7 +95,7 @@ struct busy {
 /* qemu-user 7.2 fails in a child of a process with threads when it starts a thread of its own. */
 static void skip_under_qemu(void)
 {
-    if (getenv("UNDER_QEMU") != NULL)
+    if (surroundings_are_qemu())
         skip();
 }
 

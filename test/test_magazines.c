@@ -3,7 +3,7 @@
  *
  * On the fake kernel, whose clock stands still: no tick makes a magazine smaller meanwhile.
  *
- * ctest: labels=quick,aarch64 timeout=120 core=fake
+ * ctest: labels=quick,aarch64_full timeout=120 core=fake
  */
 #include "front/heap.h"
 #include "scenario.h"

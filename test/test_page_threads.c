@@ -3,7 +3,7 @@
  * that pages are full, closes them, opens others, and changes its identity. Every block comes back
  * exactly once, no notice is lost, and none goes to a former owner.
  *
- * ctest: labels=quick,aarch64 timeout=120 core=fake
+ * ctest: labels=quick,aarch64_full timeout=120 core=fake
  */
 #include "segment/page.h"
 

@@ -1,7 +1,7 @@
 /*
  * Page slots of segments under threads: none is handed out twice and none is lost.
  *
- * ctest: labels=quick,aarch64 timeout=120 core=fake
+ * ctest: labels=quick,aarch64_full timeout=120 core=fake
  */
 #include "segment/purge.h"
 #include "segment/segment.h"
