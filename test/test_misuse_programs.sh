@@ -17,7 +17,8 @@ declare -A stopped=([default]=0 [hardened]=0)
 cases=0
 failures=0
 
-# expected FILE MODE SIZE: the line of the head that fits best; whole pages are large, too.
+# expected FILE MODE SIZE: the line of the head that fits best; whole pages are large, too. Ends that
+# depend on the slot that was chosen have | between them.
 expected() {
     { sed -n "s/^ \* $2 $3: //p" "$1" | grep .; } ||
         { [[ $3 == whole ]] && sed -n "s/^ \* $2 large: //p" "$1" | grep .; } ||
@@ -30,7 +31,7 @@ outcome() {
     text=$("$@" 2>&1 >/dev/null </dev/null) || status=$?
     case $status in
     0) echo "none$text" ;;
-    134) echo "SIGABRT $text" ;;
+    134) echo "SIGABRT ${text%, or whose header was overwritten}" ;; # so the header mode
     139) echo "SIGSEGV$text" ;;
     *) echo "exit $status$text" ;;
     esac
@@ -43,7 +44,7 @@ try() {
     # In a shell of its own, whose word about the signal is not the program's.
     got=$(outcome env LD_PRELOAD="$HAKMEM_LIB" "$@" "$programs/$name" "${size_of[$size]}" 2>/dev/null)
     [[ $got != SIG* && $got != "exit 1" ]] || stops=1
-    [[ $want == any || $got == "$want" ]] && return
+    [[ $want == any || " | $want | " == *" | $got | "* ]] && return
     echo "$name, $mode, $size: '$got', not '$want'" >&2
     failures=$((failures + 1))
 }

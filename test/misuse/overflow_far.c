@@ -2,7 +2,7 @@
  * One byte is written behind a block where no other one was yet.
  *
  * default: none
- * hardened: SIGABRT hakmem: write to a block after it was freed
+ * hardened: SIGABRT hakmem: write to a block after it was freed | SIGSEGV
  * hardened large: SIGSEGV
  */
 #include "misuse.h"
