@@ -22,7 +22,11 @@
 #define SIZES 5
 #define SIZE_BLOCKS 600
 
-static const size_t sizes[SIZES] = {100, 1000, 9000, 60000, 300000};
+/* The first ones leave few bytes behind them, each its number: less canary than is looked at in
+ * front of the next slot. */
+#define SMALL_BYTES 110
+
+static const size_t sizes[SIZES] = {SMALL_BYTES, 1000, 9000, 60000, 300000};
 static const size_t counts[SIZES] = {600, 100, 20, 4, 3};        /* of the thread that forks */
 static const size_t others_counts[SIZES] = {40, 40, 20, 100, 4}; /* of the thread that is stopped */
 
@@ -350,10 +354,81 @@ static void harden_fork__by_a_handler_at_any_instruction__both_go_on(void **stat
     run(fork_within, NULL);
 }
 
+/* ---- a slot that is filled again ---------------------------------------------------------------
+ */
+
+#define AGAIN_BLOCKS 1200
+
+static struct live again[AGAIN_BLOCKS];
+
+/* Blocks of seven bytes less than their slots have; beside each, slots of such that had rested. */
+static void again_begin(void)
+{
+    for (size_t i = 0; i < AGAIN_BLOCKS; i++)
+        live_take(&again[i], 105);
+    for (size_t i = 0; i < AGAIN_BLOCKS; i += 2)
+        live_drop(&again[i]);
+    for (size_t i = 0; i < 3 * HAK_EPOCH_TAKES; i++)
+        hak_free(support_hide(hak_malloc(1000)));
+}
+
+static void take_again(void)
+{
+    (void)support_hide(hak_malloc(111));
+}
+
+static void *take_stopped(void *unused)
+{
+    hear(commands);
+    for (size_t stop = 1; steps_run(take_again, stop, park); stop++) {
+    }
+    set_over(true);
+    tell(answers);
+    return unused;
+}
+
+static void fork_at_each(void *unused)
+{
+    pthread_t thread;
+    size_t forks = 0;
+    (void)unused;
+    pipes_open();
+    steps_begin();
+    begin();
+    again_begin();
+    SUPPORT_REQUIRE(pthread_create(&thread, NULL, take_stopped, NULL) == 0);
+    for (;; forks++) {
+        tell(commands);
+        hear(answers);
+        if (is_over())
+            break;
+        pid_t child = fork();
+        if (child == 0) {
+            support_child_begin(CHILD_SECONDS);
+            for (size_t i = 1; i < AGAIN_BLOCKS; i += 2)
+                live_drop(&again[i]); /* looks at what stands before them */
+            leave();
+        }
+        child_wait(child);
+    }
+    SUPPORT_REQUIRE(pthread_join(thread, NULL) == 0);
+    SUPPORT_REQUIRE(forks > 50 && forks < AGAIN_BLOCKS / 2);
+    dprintf(STDERR_FILENO, "%zu forks\n", forks);
+    leave();
+}
+
+static void harden_fork__slot_filled_with_more_than_before__its_neighbours_hold(void **state)
+{
+    (void)state;
+    if (!STEPS_CAN)
+        skip();
+    run(fork_at_each, NULL);
+}
+
 /* ---- a pen that is held -------------------------------------------------------------------------
  */
 
-/* Of the blocks of 100 bytes. */
+/* Of the smallest blocks. */
 static struct hak_pen *pen_first(void)
 {
     return &hak_pens[hak_pen_bin(hak_region_tag(hak_region_page_idx(blocks[0][0].block)))];
@@ -362,7 +437,7 @@ static struct hak_pen *pen_first(void)
 /* A slot that is not live looks as if it were just being filled. */
 static void *hold_pen(void *unused)
 {
-    char *slot = support_hide(hak_malloc(100));
+    char *slot = support_hide(hak_malloc(SMALL_BYTES));
     hak_free(slot);
     hak_lock_take(&pen_first()->lock);
     slot[50] = 1;
@@ -390,7 +465,7 @@ static void free_twice(char *block)
 
 static void write_behind(char *block)
 {
-    block[100] = 1;
+    block[SMALL_BYTES] = 1;
     hak_free(block);
 }
 
@@ -407,7 +482,7 @@ static void free_inside(char *block)
 
 static void leave_written(char *block)
 {
-    block[100] = 1;
+    block[SMALL_BYTES] = 1;
     leave();
 }
 
@@ -465,7 +540,7 @@ static void rest_in_child(void *unused)
         for (size_t k = 0; k < counts[0]; k++)
             SUPPORT_REQUIRE(support_is_zero(freed[k], sizes[0] - 3));
         for (unsigned times = 0; times < 5000; times++) {
-            char *block = support_hide(hak_malloc(100));
+            char *block = support_hide(hak_malloc(SMALL_BYTES));
             for (size_t k = 0; k < counts[0]; k++)
                 SUPPORT_REQUIRE(block != freed[k]);
             hak_free(block);
@@ -585,6 +660,7 @@ static void harden_fork__by_a_handler_of_who_waits__child_goes_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(harden_fork__slot_filled_with_more_than_before__its_neighbours_hold),
         cmocka_unit_test(harden_fork__pen_lost__misuse_is_stopped),
         cmocka_unit_test(harden_fork__pen_lost__its_slots_rest_for_ever),
         cmocka_unit_test(harden_fork__page_half_closed__child_works),

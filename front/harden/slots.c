@@ -88,8 +88,10 @@ static char *slot_fill(struct hak_page *page, size_t slot, size_t size)
     HAK_CHECK((old == 0 && page->slot_bytes > HAK_SMALL_MAX) || slot_is_unused(page, slot),
               HAK_MESSAGE_AFTER_FREE);
     if (HAK_LIKELY(hak_max(old, slack) <= HAK_CANARY_NEAR)) {
+        notes->slacks[slot] = (uint16_t)hak_min(old, slack); /* as in slack_set(): the canary ... */
+        hak_lock_order();
         hak_canary_near_fill(start + page->slot_bytes, slack, hak_canary_of(start));
-        hak_lock_order(); /* as in slack_set() */
+        hak_lock_order(); /* ... is never noted where it does not stand */
         notes->slacks[slot] = (uint16_t)(slack | HAK_SLOT_LIVE);
     } else {
         slack_set(page, slot, old, size);
