@@ -464,10 +464,3 @@ void hak_os_write_error(const char *text, size_t bytes)
     }
     errno = saved;
 }
-
-_Noreturn void hak_fatal(const char *message)
-{
-    hak_os_write_error(message, strlen(message));
-    hak_os_write_error("\n", 1);
-    abort();
-}

@@ -14,6 +14,7 @@
 #include <linux/magic.h>
 #include <linux/membarrier.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,9 +27,6 @@
 
 #include "segment/count.h"
 
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
-#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -106,6 +104,20 @@ static bool advise(void *start, size_t bytes, int advice)
     return done;
 }
 
+/* qemu-user says yes to any advice, clears no page in a child, and takes the place that
+ * MREMAP_DONTUNMAP left for unmapped. Asked once, of a page that is mapped. */
+static bool is_emulated(void *page)
+{
+    static _Atomic(int) answer; /* 0: not asked yet; 1: no; 2: yes */
+    /* relaxed: every thread that asks gets the same answer. */
+    int known = atomic_load_explicit(&answer, memory_order_relaxed);
+    if (known == 0) {
+        known = advise(page, hak_os_page_bytes(), -1) ? 2 : 1;
+        atomic_store_explicit(&answer, known, memory_order_relaxed); /* relaxed: as above */
+    }
+    return known == 2;
+}
+
 bool hak_os_purge(void *start, size_t bytes)
 {
     return advise(start, bytes, MADV_DONTNEED);
@@ -113,8 +125,7 @@ bool hak_os_purge(void *start, size_t bytes)
 
 bool hak_os_wipe_in_child(void *start, size_t bytes)
 {
-    /* qemu-user accepts all advice, and obeys none. */
-    return !advise(start, bytes, -1) && advise(start, bytes, MADV_WIPEONFORK);
+    return !is_emulated(start) && advise(start, bytes, MADV_WIPEONFORK);
 }
 
 bool hak_os_renew(void *start, size_t bytes)
@@ -145,6 +156,9 @@ enum hak_os_place hak_os_look(const void *address)
 
 enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
 {
+    if (is_emulated(to)) {
+        return HAK_OS_KEPT;
+    }
     int saved = errno;
     hak_count(HAK_COUNT_MREMAP);
     void *result = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to);
@@ -166,11 +180,6 @@ enum hak_os_moved hak_os_move(void *from, void *to, size_t bytes)
 static int file_open(const char *path, int flags)
 {
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, 0600);
-}
-
-static ssize_t file_read(int file, void *bytes, size_t count)
-{
-    return (ssize_t)syscall(SYS_read, file, bytes, count);
 }
 
 static void file_close(int file)
@@ -239,7 +248,7 @@ static bool populate_by_read(char *start, size_t bytes, size_t page_bytes)
     int zero = file_open("/dev/zero", O_RDONLY);
     bool done = zero >= 0;
     for (size_t at = 0; done && at < bytes; at += page_bytes) {
-        done = file_read(zero, start + at, 1) == 1;
+        done = syscall(SYS_read, zero, start + at, (size_t)1) == 1;
     }
     file_close(zero);
     return done;
@@ -286,7 +295,7 @@ size_t hak_os_file_read(const char *path, char *text, size_t capacity)
     size_t bytes = 0;
     ssize_t more = file < 0 ? -1 : 0;
     while (file >= 0 && bytes < capacity &&
-           (more = file_read(file, text + bytes, capacity - bytes)) > 0) {
+           (more = syscall(SYS_read, file, text + bytes, capacity - bytes)) > 0) {
         bytes += (size_t)more;
     }
     file_close(file);
@@ -587,14 +596,4 @@ void hak_os_write_error(const char *text, size_t bytes)
         bytes -= (size_t)written;
     }
     errno = saved;
-}
-
-_Noreturn void hak_fatal(const char *message)
-{
-    char line[256];
-    size_t bytes = hak_min(strlen(message), sizeof line - 1);
-    memcpy(line, message, bytes);
-    line[bytes++] = '\n';
-    hak_os_write_error(line, bytes);
-    abort();
 }

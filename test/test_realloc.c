@@ -1,7 +1,7 @@
 /*
  * realloc: contents survive every way a block can grow, shrink or move.
  *
- * ctest: labels=quick timeout=120
+ * ctest: labels=quick,aarch64 timeout=120
  */
 #include "front/heap.h"
 #include "segment/segment.h"
