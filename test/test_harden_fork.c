@@ -184,7 +184,7 @@ static void harden_fork__by_a_handler_at_any_instruction__both_go_on(void **stat
 /* ---- a slot that is filled again ---------------------------------------------------------------
  */
 
-#define AGAIN_BLOCKS 1200
+#define AGAIN_BLOCKS 3000
 
 static struct live again[AGAIN_BLOCKS];
 
