@@ -60,11 +60,54 @@ static void prewarm__off__they_do(void **state)
     scenario_run(run_first_blocks, &off);
 }
 
+/* ---- at HAKMEM_LIMIT ------------------------------------------------------------------------ */
+
+#define ROOMS 32 /* the first leaves next to nothing, the last all of the limit */
+#define CPU_SECONDS_MAX 10
+
+static void first_block(unsigned index, void *room)
+{
+    (void)index;
+    void *block = hak_malloc(100);
+    SUPPORT_REQUIRE(block != NULL || (errno == ENOMEM && *(const size_t *)room == 0));
+    hak_free(block);
+    SUPPORT_REQUIRE(hak_heap_is_valid());
+}
+
+/* A thread warms up where large blocks have left room for two pages times `room`. */
+static void warm_in_room(void *room)
+{
+    const struct rlimit cpu = {CPU_SECONDS_MAX, CPU_SECONDS_MAX}; /* for what has no end */
+    void *blocks[ROOMS];
+    size_t count = 0;
+    SUPPORT_REQUIRE(setrlimit(RLIMIT_CPU, &cpu) == 0);
+    SUPPORT_REQUIRE(setenv("HAKMEM_PREWARM", "1", 1) == 0);
+    SUPPORT_REQUIRE(setenv("HAKMEM_LIMIT", "4M", 1) == 0);
+    hak_fake_wake(4096);
+    while ((blocks[count] = hak_malloc(HAK_PAGE_BYTES + 1)) != NULL)
+        SUPPORT_REQUIRE(++count < ROOMS);
+    SUPPORT_REQUIRE(count == ROOMS - 1);
+    for (size_t i = 0; i < *(size_t *)room; i++)
+        hak_free(blocks[--count]);
+    scenario_threads(1, first_block, room);
+    while (count > 0)
+        hak_free(blocks[--count]);
+    scenario_threads(1, in_thread, NULL); /* with all the room, all is as ever */
+}
+
+static void prewarm__no_room_for_all__ends(void **state)
+{
+    (void)state;
+    for (size_t room = 0; room < ROOMS; room++)
+        scenario_run(warm_in_room, &room);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prewarm__on__first_blocks_enter_no_slow_path),
         cmocka_unit_test(prewarm__off__they_do),
+        cmocka_unit_test(prewarm__no_room_for_all__ends),
     };
     return cmocka_run_group_tests_name("prewarm", tests, NULL, NULL);
 }
