@@ -80,4 +80,7 @@ expect 'one build only' 1 'front/part.h:6: both: NO REASON' "$one:1: why\n" --go
 expect 'nothing ran' 1 'coverage: 0.00 % of 8 lines ran' '' --goal 50 never
 touch front/other.c
 expect 'not counted' 1 'NOT COUNTED: front/other.c' "$one:1: why\n" --goal 50 one two
+mkdir -p data/front
+gcc --coverage -O0 -c front/other.c -o data/front/other.c.o
+expect 'data only' 0 '0 reasons are wrong' "$one:1: why\n" --goal 50 one two data
 finish "lines and their reasons are told apart"
