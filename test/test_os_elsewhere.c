@@ -183,7 +183,8 @@ static void ask_without_descriptors(void *unused)
     SUPPORT_REQUIRE(hak_os_huge_allowed_bytes(&pool, 1) == SIZE_MAX);
     SUPPORT_REQUIRE(hak_os_memory_allowed_bytes() == SIZE_MAX);
     SUPPORT_REQUIRE(hak_os_huge_advised_bytes() == 0 && hak_os_nodes() == 1);
-    SUPPORT_REQUIRE(hak_os_share("/tmp/test_os_elsewhere.live", 4096) == NULL && errno == 77);
+    SUPPORT_REQUIRE(hak_os_share("/tmp/test_os_elsewhere.live", 4096) == NULL);
+    SUPPORT_REQUIRE(errno == 77);
     SUPPORT_REQUIRE(setrlimit(RLIMIT_NOFILE, &files) == 0);
 }
 
@@ -191,6 +192,19 @@ static void os__no_descriptor_is_free__nothing_is_known(void **state)
 {
     (void)state;
     run(ask_without_descriptors, NULL);
+}
+
+/* Nothing of what was begun is left. */
+static void os__no_room_for_a_shared_file__leaves_none(void **state)
+{
+    char directory[] = "/tmp/test_os_elsewhere.XXXXXX", path[64];
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    (void)snprintf(path, sizeof path, "%s/live", directory);
+    errno = 77;
+    assert_null(hak_os_share(path, (size_t)1 << 62));
+    assert_int_equal(errno, 77);
+    assert_int_equal(rmdir(directory), 0);
 }
 
 static void write_to_nobody(void *unused)
@@ -216,6 +230,7 @@ int main(void)
         cmocka_unit_test(os__mount_without_nameless_files__leaves_none),
         cmocka_unit_test(os__range_that_cannot_be_renewed__is_lost_and_said_so),
         cmocka_unit_test(os__no_descriptor_is_free__nothing_is_known),
+        cmocka_unit_test(os__no_room_for_a_shared_file__leaves_none),
         cmocka_unit_test(os__standard_error_is_closed__goes_on),
     };
     return cmocka_run_group_tests_name("os_elsewhere", tests, NULL, NULL);

@@ -140,6 +140,39 @@ static void report__malloc_info_with_options__einval(void **state)
     free(text);
 }
 
+/* A stream that has room for so many bytes. */
+static ssize_t room_write(void *room, const char *text, size_t bytes)
+{
+    size_t *left = room;
+    (void)text;
+    if (bytes > *left)
+        return 0;
+    *left -= bytes;
+    return (ssize_t)bytes;
+}
+
+static int info_write(size_t *room)
+{
+    FILE *stream = fopencookie(room, "w", (cookie_io_functions_t){.write = room_write});
+    assert_non_null(stream);
+    assert_int_equal(setvbuf(stream, NULL, _IONBF, 0), 0);
+    int result = hak_malloc_info(0, stream);
+    (void)fclose(stream);
+    return result;
+}
+
+static void report__malloc_info_to_a_stream_that_is_full__minus_1(void **state)
+{
+    size_t left = MIB;
+    (void)state;
+    assert_int_equal(info_write(&left), 0);
+    size_t needed = MIB - left;
+    for (size_t room = 0; room < needed; room += needed / 50) {
+        left = room;
+        assert_int_equal(info_write(&left), -1);
+    }
+}
+
 static void write_stats(void *argument)
 {
     char *block = hak_malloc(HELD_BYTES);
@@ -202,6 +235,7 @@ int main(void)
         cmocka_unit_test(report__mallinfo__agrees_with_mallinfo2),
         cmocka_unit_test(report__malloc_info__well_formed_xml),
         cmocka_unit_test(report__malloc_info_with_options__einval),
+        cmocka_unit_test(report__malloc_info_to_a_stream_that_is_full__minus_1),
         cmocka_unit_test(report__malloc_stats__numbers_on_stderr),
         cmocka_unit_test(report__trim__one_when_memory_was_given_back),
         cmocka_unit_test(report__mallopt__answers_1),

@@ -182,6 +182,11 @@ touch "$work/target"
 expect link 0 '^regular file 600$' bash -c 'ln -s "$2" "/dev/shm/hakmem.$EUID.$$"
     exec env LD_PRELOAD="$1" HAKMEM_LIVE=1 stat -c "%F %a" "/dev/shm/hakmem.$EUID.$$"' _ "$library" "$work/target"
 [[ ! -s $work/target ]] || fail "a link was followed"
+# What cannot be replaced is said, and the program goes on.
+# shellcheck disable=SC2016
+expect in_the_way 0 '^hakmem: HAKMEM_LIVE=1 cannot be had: no file can be made in /dev/shm$' \
+    bash -c 'mkdir "/dev/shm/hakmem.$EUID.$$"
+    exec env LD_PRELOAD="$1" HAKMEM_LIVE=1 rmdir "/dev/shm/hakmem.$EUID.$$"' _ "$library"
 
 # --- a top whose process ends; one that cannot see it
 sample_start
