@@ -363,6 +363,46 @@ static void learnt__as_a_text__is_a_policy(void **state)
     scenario_run(run_learnt, NULL);
 }
 
+/* The same in the text of the statistics; and who asks while somebody folds, which may be the one
+ * that it has interrupted, hears less and does not wait for ever. */
+static void ask_meanwhile(void *asked, const char *text, size_t bytes)
+{
+    (void)text;
+    (void)bytes;
+    if (++*(unsigned *)asked == 1)
+        hak_malloc_stats();
+}
+
+static void write_stats(void *meanwhile)
+{
+    unsigned asked = 0;
+    struct hak_out out = {.write = ask_meanwhile, .to = &asked};
+    wake("observe");
+    burst(1000, 2000, 30);
+    if (meanwhile == NULL) {
+        hak_malloc_stats();
+        return;
+    }
+    hak_out(&out, "%0255d", 0); /* so the first line is written at once */
+    SUPPORT_REQUIRE(hak_learner_say(&out, "") && asked == 1);
+    hak_out_end(&out);
+}
+
+static void stats_text__learner_ran__says_what_it_judged(void **state)
+{
+    static const char line[] = "\nhakmem: learner: class 10"; /* 1008, or 1024 with a header */
+    (void)state;
+    struct support_end end = support_run_child(write_stats, NULL);
+    assert_int_equal(end.status, 0);
+    assert_non_null(strstr(end.text, "\nhakmem: learner: observe\n"));
+    assert_non_null(strstr(end.text, line));
+    assert_non_null(strstr(end.text, " full, 100 % freed by their thread, "));
+    end = support_run_child(write_stats, &end);
+    assert_int_equal(end.status, 0);
+    assert_non_null(strstr(end.text, "\nhakmem: learner: observe\n"));
+    assert_null(strstr(end.text, line));
+}
+
 static void run_off(void *unused)
 {
     (void)unused;
@@ -481,6 +521,7 @@ int main(void)
         cmocka_unit_test(learner__large_with_unseen_hits__is_tried_and_given_up),
         cmocka_unit_test(learner__observing__changes_nothing),
         cmocka_unit_test(learnt__as_a_text__is_a_policy),
+        cmocka_unit_test(stats_text__learner_ran__says_what_it_judged),
         cmocka_unit_test(learner__off__is_told_nothing),
         cmocka_unit_test(learner__given_class__is_left_alone),
         cmocka_unit_test(learner__blocks_freed_by_others__are_no_hits),

@@ -118,7 +118,24 @@ diff <(sed 's/[0-9][0-9]*/N/g' "$work/stats" | grep -v calls) \
 figures none -- "$known"
 [[ ! -s $work/none ]] || fail "it speaks unasked: $(head -n 3 "$work/none")"
 
+# --- the learner, if there is one: test_learner.c has more
+for learner in on observe; do
+    figures learner HAKMEM_STATS=1 HAKMEM_LEARNER=$learner HAKMEM_LEARNER_INTERVAL=1 -- "$build/test/use_tiers"
+    sed -n '/^hakmem: learner:/,$p' "$work/learner" >"$work/judged"
+    [[ $(head -n 1 "$work/judged") == "hakmem: learner: $learner" ]] ||
+        fail "HAKMEM_LEARNER=$learner: no line of it: $(tail -n 3 "$work/learner")"
+    said='(# )?class [0-9]+ route (ULTRA|MID|LARGE) capacity [0-9]+ # [0-9]+ times; [0-9]+ pages [0-9]+ % full, '
+    said+='[0-9]+ % freed by their thread, [0-9]+ blocks by [0-9]+ refills in [0-9]+ slow paths'
+    (($(grep -cE "^hakmem: learner: $said$" "$work/judged") >= 1 &&
+        $(grep -cvE "^hakmem: learner: ($learner|$said)$" "$work/judged") == 0)) ||
+        fail "HAKMEM_LEARNER=$learner: other lines: $(cat "$work/judged")"
+    figures locks HAKMEM_LOCK_STATS=1 HAKMEM_LEARNER=$learner -- "$known"
+    figures hardened HAKMEM_STATS=1 HAKMEM_LEARNER=$learner HAKMEM_HARDEN=1 -- "$known"
+    ! grep learner "$work/text" "$work/locks" "$work/hardened" >&2 || fail "a learner where there is none"
+done
+
 # --- Prometheus
+figures hardened HAKMEM_STATS=prometheus HAKMEM_HARDEN=1 -- "$known" threads
 figures prometheus HAKMEM_STATS=prometheus -- "$known"
 grep -qx 'hakmem_memory_large_bytes 3145728' "$work/prometheus" || fail "Prometheus: no large blocks"
 # A family is declared before its figures, once.
@@ -127,8 +144,12 @@ awk '/^# TYPE / { if (declared[$3]++ || ($4 != "gauge" && $4 != "counter")) exit
      { name = $1; sub(/[{].*/, "", name); if (!declared[name] || NF != 2 || $2 !~ /^[0-9]+$/) exit 1 }' \
     "$work/prometheus" || fail "Prometheus: a figure without its family, or a bad one"
 if has promtool "$full_required"; then
-    promtool check metrics <"$work/prometheus" >"$work/answer" 2>&1 ||
-        fail "promtool: $(head -c 1000 "$work/answer")"
+    for mode in prometheus hardened; do
+        promtool check metrics <"$work/$mode" >"$work/answer" 2>&1 ||
+            fail "promtool, $mode: $(head -c 1000 "$work/answer")"
+    done
+    sed 's/^# TYPE hakmem_heaps gauge$/# TYPE hakmem_heaps thing/' "$work/prometheus" >"$work/wrong"
+    ! promtool check metrics <"$work/wrong" >"$work/answer" 2>&1 || fail "promtool takes anything"
 fi
 
 # --- malloc_info

@@ -91,10 +91,11 @@ static void report(void)
 {
     struct hak_out out = {.write = hak_out_error};
     bool printed[SITES + 1] = {false};
-    hak_out(&out, "hakmem: guard: foreign pointers: %" PRIu64 " free, %" PRIu64 " realloc, ",
+    hak_out(&out,
+            "hakmem: guard: foreign pointers: %" PRIu64 " free, %" PRIu64 " realloc, %" PRIu64
+            " malloc_usable_size\n",
             hak_figure(&hak_counts[HAK_COUNT_FOREIGN_FREE]),
-            hak_figure(&hak_counts[HAK_COUNT_FOREIGN_REALLOC]));
-    hak_out(&out, "%" PRIu64 " malloc_usable_size\n",
+            hak_figure(&hak_counts[HAK_COUNT_FOREIGN_REALLOC]),
             hak_figure(&hak_counts[HAK_COUNT_FOREIGN_SIZE]));
     for (size_t rank = 0; rank < REPORT_SITES; rank++) {
         size_t most = 0;

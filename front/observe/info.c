@@ -54,7 +54,7 @@ struct mallinfo hak_mallinfo(void)
 
 void hak_malloc_stats(void)
 {
-    hak_stats_text();
+    hak_stats_text(false);
 }
 
 /* A class is a range of sizes, as a bin is in glibc; `total` and `count` are of free slots. */

@@ -28,6 +28,14 @@ void hak_out(struct hak_out *out, const char *format, ...)
     }
 }
 
+void hak_copy_write(void *to, const char *text, size_t bytes)
+{
+    struct hak_copy *copy = to;
+    size_t room = copy->bytes - hak_min(copy->done, copy->bytes);
+    (void)snprintf(room == 0 ? NULL : copy->text + copy->done, room, "%.*s", (int)bytes, text);
+    copy->done += bytes;
+}
+
 void hak_out_error(void *to, const char *text, size_t bytes)
 {
     (void)to;

@@ -29,6 +29,16 @@ __attribute__((format(printf, 2, 3))) void hak_out(struct hak_out *out, const ch
 /* Hands on what is left. */
 void hak_out_end(struct hak_out *out);
 
+/* Where text goes to memory, as by snprintf(). */
+struct hak_copy {
+    char *text;
+    size_t bytes; /* room, also for the end of the text */
+    size_t done;  /* that there were, with or without room */
+};
+
+/* A writer to a struct hak_copy. It ends the text, also if there is none to write. */
+void hak_copy_write(void *to, const char *text, size_t bytes);
+
 /* A writer to standard error. */
 void hak_out_error(void *to, const char *text, size_t bytes);
 

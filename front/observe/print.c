@@ -7,6 +7,8 @@
 #include "front/layout.h"
 #include "front/observe/stats.h"
 #include "front/options.h"
+#include "front/policy/learner.h"
+#include "segment/os.h"
 
 struct row {
     const char *name, *help;
@@ -35,27 +37,27 @@ static const struct row class_rows[] = {HAK_STATS_CLASS(ROW) HAK_STATS_CLASS_COU
 #define CLASS_GAUGES (offsetof(struct hak_class_stats, refills) / sizeof(uint64_t))
 
 #define COUNT_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
-#define FROM(counter) (offsetof(struct hak_stats, counts) + (counter) * sizeof(uint64_t))
-#define GROUP(name, family, label, help, rows, offset, counter)                                    \
+#define GROUP(name, family, label, help, rows, field, counter)                                     \
     {                                                                                              \
-        name, family, label, help, rows, COUNT_OF(rows), offset, counter                           \
+        name, family, label, help, rows, COUNT_OF(rows), offsetof(struct hak_stats, field),        \
+            counter                                                                                \
     }
 static const struct group groups[] = {
-    GROUP("memory", "memory_", NULL, NULL, memory_rows, offsetof(struct hak_stats, memory), false),
+    GROUP("memory", "memory_", NULL, NULL, memory_rows, memory, false),
     GROUP("heaps", "heaps", "state", "heaps, one for each thread there was at once", heap_rows,
-          offsetof(struct hak_stats, heaps), false),
-    GROUP("segments", "segments", "pool", "segments of 2 MiB", pool_rows,
-          offsetof(struct hak_stats, segments), false),
+          heaps, false),
+    GROUP("segments", "segments", "pool", "segments of 2 MiB", pool_rows, segments, false),
     GROUP("taken_pages", "taken_pages", "pool", "page slots of 64 KiB in use", pool_rows,
-          offsetof(struct hak_stats, taken_pages), false),
+          taken_pages, false),
     GROUP("backed_bytes", "backed_bytes", "by", "committed memory, by the kind of its pages",
-          backing_rows, offsetof(struct hak_stats, backed_bytes), false),
-    GROUP("events", "", NULL, NULL, event_rows, FROM(0), true),
-    GROUP("locks", "lock_", NULL, NULL, lock_rows, FROM(HAK_COUNT_POOL_CLAIMS), true),
+          backing_rows, backed_bytes, false),
+    GROUP("events", "", NULL, NULL, event_rows, counts, true),
+    GROUP("locks", "lock_", NULL, NULL, lock_rows, counts[HAK_COUNT_POOL_CLAIMS], true),
     GROUP("calls", "system_calls", "call", "system calls that change mappings or wait", call_rows,
-          FROM(HAK_COUNT_MMAP), true),
+          counts[HAK_COUNT_MMAP], true),
 };
 #define LOCKS_GROUP 6
+#define LEARNER_TRIES 1000 /* of 20 us at least */
 
 _Static_assert(sizeof((struct hak_stats){0}.memory) / sizeof(uint64_t) == COUNT_OF(memory_rows) &&
                    COUNT_OF(heap_rows) == HAK_HEAP_FROZEN + 1 &&
@@ -77,18 +79,14 @@ static const char *tier(size_t bin_idx)
     return pool_rows[hak_classes[bin_idx].geometry.pool].name;
 }
 
-static const char *comma(bool first)
-{
-    return first ? "" : ",";
-}
-
 /* ---- JSON ---- */
 
 static void json_object(struct hak_out *out, const struct row *rows, size_t count,
                         const void *stats, size_t offset)
 {
     for (size_t i = 0; i < count; i++) {
-        hak_out(out, "%s\"%s\":%" PRIu64, comma(i == 0), rows[i].name, figure(stats, offset, i));
+        hak_out(out, "%s\"%s\":%" PRIu64, i == 0 ? "" : ",", rows[i].name,
+                figure(stats, offset, i));
     }
 }
 
@@ -98,7 +96,7 @@ static void json_classes(struct hak_out *out, const struct hak_stats *stats)
     hak_out(out, ",\n\"classes\":[");
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
         if (hak_stats_has(&stats->classes[bin_idx])) {
-            hak_out(out, "%s\n{\"slot_bytes\":%u,\"tier\":\"%s\",", comma(first),
+            hak_out(out, "%s\n{\"slot_bytes\":%u,\"tier\":\"%s\",", first ? "" : ",",
                     slot_bytes(bin_idx), tier(bin_idx));
             json_object(out, class_rows, COUNT_OF(class_rows), &stats->classes[bin_idx], 0);
             hak_out(out, "}");
@@ -161,9 +159,8 @@ void hak_stats_prometheus(hak_stats_writer *write, void *to)
     struct hak_stats stats;
     struct hak_out out = {.write = write, .to = to};
     hak_stats_read(&stats);
-    hak_out(&out, "# HELP hakmem_stats_version version of these figures\n");
-    hak_out(&out, "# TYPE hakmem_stats_version gauge\nhakmem_stats_version %d\n",
-            HAK_STATS_VERSION);
+    family(&out, "", "stats_version", "version of these figures", false);
+    hak_out(&out, "hakmem_stats_version %d\n", HAK_STATS_VERSION);
     for (size_t i = 0; i < COUNT_OF(groups); i++) {
         prometheus_group(&out, &groups[i], &stats);
     }
@@ -190,48 +187,56 @@ static void text_line(struct hak_out *out, const struct row *rows, size_t count,
     bool first = true;
     for (size_t i = 0; i < count; i++) {
         if (figure(stats, offset, i) != 0) {
-            hak_out(out, "%s %s %" PRIu64, comma(first), rows[i].name, figure(stats, offset, i));
+            hak_out(out, "%s %s %" PRIu64, first ? "" : ",", rows[i].name,
+                    figure(stats, offset, i));
             first = false;
         }
     }
     hak_out(out, "%s\n", first ? " -" : "");
 }
 
-/* Groups from one to another, and the bins to one. */
-static void text_print(size_t from, size_t to, size_t bins)
+/* What the learner judged. Who folds at this moment may be what this thread was interrupted in. */
+static void learner_print(struct hak_out *out)
+{
+    hak_out(out, "hakmem: learner: %s\n", hak_options.learner == HAK_LEARNER_ON ? "on" : "observe");
+    for (unsigned i = 0; i < LEARNER_TRIES && !hak_learner_say(out, "hakmem: learner: "); i++) {
+        hak_os_yield();
+    }
+}
+
+void hak_stats_text(bool locks_only)
 {
     struct hak_stats stats;
     struct hak_out out = {.write = hak_out_error};
+    size_t end = locks_only ? LOCKS_GROUP + 1 : COUNT_OF(groups);
     hak_stats_read(&stats);
-    for (size_t i = from; i < to; i++) {
+    for (size_t i = locks_only ? LOCKS_GROUP : 0; i < end; i++) {
         hak_out(&out, "hakmem: %s:", groups[i].name);
         text_line(&out, groups[i].rows, groups[i].count, &stats, groups[i].offset);
     }
-    for (size_t bin_idx = 1; bin_idx < bins; bin_idx++) {
+    for (size_t bin_idx = 1; !locks_only && bin_idx < HAK_BINS; bin_idx++) {
         if (hak_stats_has(&stats.classes[bin_idx])) {
             hak_out(&out, "hakmem: class of %u bytes (%s):", slot_bytes(bin_idx), tier(bin_idx));
             text_line(&out, class_rows, COUNT_OF(class_rows), &stats.classes[bin_idx], 0);
         }
     }
+    if (!locks_only && hak_learner_is_on) {
+        learner_print(&out);
+    }
     hak_out_end(&out);
-}
-
-void hak_stats_text(void)
-{
-    text_print(0, COUNT_OF(groups), HAK_BINS);
 }
 
 /* HAKMEM_STATS, HAKMEM_LOCK_STATS. */
 __attribute__((destructor)) static void stats_at_exit(void)
 {
     if (hak_options.stats == HAK_STATS_AS_TEXT) {
-        hak_stats_text();
+        hak_stats_text(false);
     } else if (hak_options.stats == HAK_STATS_AS_JSON) {
         hak_stats_json(hak_out_error, NULL);
     } else if (hak_options.stats == HAK_STATS_AS_PROMETHEUS) {
         hak_stats_prometheus(hak_out_error, NULL);
     }
     if (hak_options.lock_stats != 0) {
-        text_print(LOCKS_GROUP, LOCKS_GROUP + 1, 0);
+        hak_stats_text(true);
     }
 }

@@ -96,7 +96,7 @@ static inline bool hak_stats_has(const struct hak_class_stats *of)
 /* Values of HAKMEM_STATS. */
 enum { HAK_STATS_OFF, HAK_STATS_AS_TEXT, HAK_STATS_AS_JSON, HAK_STATS_AS_PROMETHEUS };
 
-/* The lines of malloc_stats(), to standard error. */
-void hak_stats_text(void);
+/* The lines of malloc_stats(), or of HAKMEM_LOCK_STATS, to standard error. */
+void hak_stats_text(bool locks_only);
 
 #endif

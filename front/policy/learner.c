@@ -3,8 +3,6 @@
  */
 #include "front/policy/learner.h"
 
-#include <stdio.h>
-
 #include "front/options.h"
 #include "front/policy/text.h"
 #include "front/start.h"
@@ -33,9 +31,9 @@
 #define PATIENCE_TO_SAVE 4
 #define PATIENCE_TO_SETTLE 16
 
-enum { LEARNER_OFF, LEARNER_OBSERVE, LEARNER_ON };
-
 bool hak_learner_is_on;
+
+static const struct hak_policy_class plain;
 
 static _Atomic(uint64_t) told[HAK_BINS][HAK_TOLDS]; /* [any, atomic] since the last fold */
 static _Atomic(uint64_t) told_pages;                /* [any, atomic] of all classes, ever */
@@ -67,16 +65,6 @@ unsigned hak_learner_fill_bps(size_t bin_idx, const struct hak_learner_sample *s
 {
     uint64_t slots = sample->of[HAK_TOLD_PAGES] * hak_classes[bin_idx].geometry.slots;
     return share_bps(sample->of[HAK_TOLD_FILL], slots);
-}
-
-static bool class_is(const struct hak_policy_class *class, unsigned route, unsigned capacity)
-{
-    return class->route == route && class->capacity == capacity;
-}
-
-static size_t magazine_of(size_t bin_idx, const struct hak_policy_class *now)
-{
-    return now->capacity != 0 ? now->capacity : hak_classes[bin_idx].max_capacity;
 }
 
 /* Whether at least one of so many slow paths was a refill of the class. */
@@ -151,7 +139,8 @@ struct hak_policy_class hak_learner_judge(size_t bin_idx, const struct hak_learn
                                           const struct hak_policy_class *now)
 {
     struct hak_policy_class wish = *now;
-    size_t larger = magazine_of(bin_idx, now) * 2 + 1;
+    size_t magazine = now->capacity != 0 ? now->capacity : hak_classes[bin_idx].max_capacity;
+    size_t larger = magazine * 2 + 1;
     if (now->route != HAK_ROUTE_ULTRA) {
         bool is_large = now->route == HAK_ROUTE_LARGE;
         if (is_large ? is_large_too_often(sample, left) : has_share(sample, COMMON_SHARE)) {
@@ -160,7 +149,7 @@ struct hak_policy_class hak_learner_judge(size_t bin_idx, const struct hak_learn
         }
     } else if (now->capacity == 0 && is_sparse(bin_idx, sample)) {
         wish.route = HAK_ROUTE_LARGE;
-    } else if (is_in_bursts(bin_idx, sample, larger / 2)) {
+    } else if (is_in_bursts(bin_idx, sample, magazine)) {
         bool fits = larger <= hak_policy_capacity_max(bin_idx);
         wish.capacity = fits ? (uint16_t)larger : now->capacity;
     } else if (now->capacity == 0 && is_rare(bin_idx, sample)) {
@@ -216,8 +205,8 @@ static bool class_decide(size_t bin_idx, const struct hak_policy_class *now)
     classes[bin_idx].since = 0;
     struct hak_policy_class judged =
         hak_learner_judge(bin_idx, sample, &classes[bin_idx].left, now);
-    bool again = class_is(&judged, wish->route, wish->capacity);
-    bool is_change = !class_is(&judged, now->route, now->capacity);
+    bool again = hak_policy_same(&judged, wish);
+    bool is_change = !hak_policy_same(&judged, now);
     classes[bin_idx].repeats = again ? classes[bin_idx].repeats + 1 : 1;
     *wish = judged;
     unsigned doubts =
@@ -257,7 +246,7 @@ static void fold(void)
             changed = true;
         }
     }
-    if (changed && hak_options.learner == LEARNER_ON) {
+    if (changed && hak_options.learner == HAK_LEARNER_ON) {
         (void)hak_policy_publish(&draft, base); /* not if somebody else has meanwhile */
     }
 }
@@ -358,49 +347,49 @@ struct hak_policy_class hak_learner_wish(size_t bin_idx)
 
 /* What a class was judged by last, as a statement of a policy's text, or as nothing but a remark if
  * it should be as by default. */
-static int class_print(size_t bin_idx, char *text, size_t bytes)
+static void class_print(struct hak_out *out, const char *before, size_t bin_idx)
 {
-    static const struct hak_policy_class plain;
     const struct hak_policy_class *wish = &classes[bin_idx].wish;
     const struct hak_learner_sample *sample = &classes[bin_idx].sample;
-    bool is_plain = class_is(wish, plain.route, plain.capacity);
-    return snprintf(
-        text, bytes,
-        "%sclass %u route %s capacity %u # %u times; %llu pages %u %% full, %llu "
-        "blocks by %llu refills in %llu slow paths\n",
-        is_plain ? "# " : "", hak_classes[bin_idx].geometry.slot_bytes,
-        hak_policy_route_name(wish->route), (unsigned)wish->capacity, classes[bin_idx].repeats,
-        (unsigned long long)sample->of[HAK_TOLD_PAGES], hak_learner_fill_bps(bin_idx, sample) / 100,
-        (unsigned long long)sample->of[HAK_TOLD_TAKEN],
-        (unsigned long long)sample->of[HAK_TOLD_TAKES], (unsigned long long)sample->entries);
+    hak_out(out, "%s%sclass %u route %s capacity %u # %u times; %" PRIu64 " pages %u %% full, ",
+            before, hak_policy_same(wish, &plain) ? "# " : "",
+            hak_classes[bin_idx].geometry.slot_bytes, hak_policy_route_name(wish->route),
+            (unsigned)wish->capacity, classes[bin_idx].repeats, sample->of[HAK_TOLD_PAGES],
+            hak_learner_fill_bps(bin_idx, sample) / 100);
+    hak_out(out, "%u %% freed by their thread, ", hak_learner_hit_bps(sample) / 100);
+    hak_out(out, "%" PRIu64 " blocks by %" PRIu64 " refills in %" PRIu64 " slow paths\n",
+            sample->of[HAK_TOLD_TAKEN], sample->of[HAK_TOLD_TAKES], sample->entries);
+}
+
+bool hak_learner_say(struct hak_out *out, const char *before)
+{
+    if (!fold_begin()) {
+        return false;
+    }
+    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+        if (classes[bin_idx].repeats != 0) {
+            class_print(out, before, bin_idx);
+        }
+    }
+    fold_end();
+    return true;
 }
 
 size_t hak_policy_learnt(char *text, size_t bytes)
 {
-    size_t done = 0;
-    if (bytes != 0) {
-        text[0] = '\0';
-    }
-    if (!hak_start() || !hak_learner_is_on) {
-        return 0;
-    }
-    while (!fold_begin()) {
+    struct hak_copy copy = {text, bytes, 0};
+    struct hak_out out = {.write = hak_copy_write, .to = &copy};
+    hak_copy_write(&copy, "", 0);
+    while (hak_start() && hak_learner_is_on && !hak_learner_say(&out, "")) {
         hak_os_yield();
     }
-    for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
-        if (classes[bin_idx].repeats != 0) {
-            size_t left = bytes - hak_min(done, bytes);
-            int more = class_print(bin_idx, left == 0 ? NULL : text + done, left);
-            done += more > 0 ? (size_t)more : 0;
-        }
-    }
-    fold_end();
-    return done;
+    hak_out_end(&out);
+    return copy.done;
 }
 
 void hak_learner_start(void)
 {
-    hak_learner_is_on = hak_options.learner != LEARNER_OFF;
+    hak_learner_is_on = hak_options.learner != HAK_LEARNER_OFF && hak_options.harden == 0;
 }
 
 void hak_learner_fork_child(void)

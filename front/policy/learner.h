@@ -14,9 +14,13 @@
 #ifndef HAK_LEARNER_H
 #define HAK_LEARNER_H
 
+#include "front/observe/out.h"
 #include "front/policy/policy.h"
 
 #define HAK_LEARNER_ENTRIES 512
+
+/* Values of HAKMEM_LEARNER. */
+enum { HAK_LEARNER_OFF, HAK_LEARNER_OBSERVE, HAK_LEARNER_ON };
 
 /* What a page tells. */
 struct hak_learner_use {
@@ -62,7 +66,7 @@ static inline struct hak_learner_use hak_learner_use(const struct hak_page *page
     return (struct hak_learner_use){page->taken, page->takes, page->collected, fill};
 }
 
-extern HAK_HIDDEN bool hak_learner_is_on; /* [const after start] or observes */
+extern HAK_HIDDEN bool hak_learner_is_on; /* [const after start] or observes; not hardened */
 
 /* A page of the class has retired that had this to tell. Nothing happens while the learner is off.
  */
@@ -82,6 +86,10 @@ static inline void hak_learner_look(struct hak_heap *heap)
 /* What a class was judged by last, and that judgement. They change while others fold. */
 struct hak_learner_sample hak_learner_told(size_t bin_idx);
 struct hak_policy_class hak_learner_wish(size_t bin_idx);
+
+/* Writes the lines of hak_policy_learnt(), each with `before` before it. False: somebody folds, and
+ * nothing was written. */
+bool hak_learner_say(struct hak_out *out, const char *before);
 
 /* Called within the start; in the child of a fork, where whoever folded is gone. */
 void hak_learner_start(void);

@@ -68,7 +68,7 @@ static void change_tell(const struct hak_policy *before, const struct hak_policy
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
         const struct hak_policy_class *old = &before->classes[bin_idx];
         const struct hak_policy_class *new = &after->classes[bin_idx];
-        if (old->route != new->route || old->capacity != new->capacity) {
+        if (!hak_policy_same(old, new)) {
             HAK_PROBE3(policy_change, bin_idx, new->route, new->capacity);
         }
     }

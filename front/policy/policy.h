@@ -36,6 +36,12 @@ struct hak_policy_class {
     uint16_t capacity; /* blocks that a magazine of route ULTRA holds; 0: automatic */
 };
 
+static inline bool hak_policy_same(const struct hak_policy_class *one,
+                                   const struct hak_policy_class *other)
+{
+    return one->route == other->route && one->capacity == other->capacity;
+}
+
 /* [const after it was published], but the link. */
 struct hak_policy {
     struct hak_policy_class classes[HAK_BINS];

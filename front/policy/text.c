@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "front/observe/out.h"
+
 static const char *const route_names[HAK_ROUTES] = {"ULTRA", "MID", "LARGE"};
 
 /* What each is good for, and what it costs, is in design/0022-policies-and-learner.md. */
@@ -261,32 +263,24 @@ const char *hak_policy_route_name(unsigned route)
     return route_names[route];
 }
 
-static bool class_is_same(const struct hak_policy_class *one, const struct hak_policy_class *other)
-{
-    return one->route == other->route && one->capacity == other->capacity;
-}
-
 size_t hak_policy_print(const struct hak_policy *policy, char *text, size_t bytes)
 {
     static const struct hak_policy_class plain;
-    size_t done = 0;
-    if (bytes != 0) {
-        text[0] = '\0';
-    }
+    struct hak_copy copy = {text, bytes, 0};
+    struct hak_out out = {.write = hak_copy_write, .to = &copy};
+    hak_copy_write(&copy, "", 0);
     for (size_t first = 1, last; first < HAK_BINS; first = last + 1) {
         const struct hak_policy_class *class = &policy->classes[first];
         last = first;
-        while (last + 1 < HAK_BINS && class_is_same(class, &policy->classes[last + 1])) {
+        while (last + 1 < HAK_BINS && hak_policy_same(class, &policy->classes[last + 1])) {
             last++;
         }
-        if (!class_is_same(class, &plain)) {
-            size_t left = bytes - hak_min(done, bytes);
-            int more = snprintf(
-                left == 0 ? NULL : text + done, left, "class %u..%u route %s capacity %u\n",
-                hak_classes[first].geometry.slot_bytes, hak_classes[last].geometry.slot_bytes,
-                route_names[class->route], (unsigned)class->capacity);
-            done += more > 0 ? (size_t)more : 0;
+        if (!hak_policy_same(class, &plain)) {
+            hak_out(&out, "class %u..%u route %s capacity %u\n",
+                    hak_classes[first].geometry.slot_bytes, hak_classes[last].geometry.slot_bytes,
+                    route_names[class->route], (unsigned)class->capacity);
         }
     }
-    return done;
+    hak_out_end(&out);
+    return copy.done;
 }
