@@ -1,4 +1,4 @@
-"""Counts the instructions of benches with callgrind, for learner.py and boundaries.py.
+"""Counts the instructions of benches with callgrind, for learner.py, boundaries.py and inline.py.
 
 The clock of the purge stands still, so that counts of programs with one thread repeat.
 """
@@ -23,10 +23,10 @@ def run(build, program, arguments, **settings):
     return totals, done.stdout
 
 
-def ready(build):
-    """The build directory, or the end of the process with 2."""
+def ready(build, bench="bench_learner"):
+    """The build directory, or the end of the process with 1."""
     build = os.path.abspath(build)
-    for needed in ("libhakmem.so", "bench_learner"):
+    for needed in ("libhakmem.so", bench):
         if not os.path.exists(f"{build}/{needed}"):
             sys.exit(f"{os.path.basename(sys.argv[0])}: there is no {needed} in {build}")
     return build

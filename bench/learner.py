@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Judges the learner: `./dev bench --learner [--rounds N] [--quick]`.
+"""Judges the learner: `./dev bench --learner [--rounds N] [--times N] [--quick]`.
 
 Counts instructions (callgrind; the clock of the purge stands still, so counts repeat) of the
 workloads of bench_learner under static policies, one class of sizes changed at a time, and finds
@@ -9,7 +9,9 @@ observing against it off. The oracle's route of a class is the one that holds le
 those that cost at most 1 % more instructions than the best one, and ULTRA unless another saves 1 %.
 
 --rounds N is how often a workload goes through its phases before the learner is judged, and as
-often while it is (4). --quick sweeps over less, and takes 2 rounds and a few benches: it shows that
+often while it is (4). --times N also measures the time an operation, the median of N rounds that
+take turns: of the workloads, which go through their phases 200 times, all of it counted, and of the
+other benches (timed.py; for a quiet machine, ten minutes for 11). --quick sweeps over less, and takes 2 rounds and a few benches: it shows that
 all of it works. Some minutes on two CPUs, --quick one.
 Ends with 0 whatever the figures are, with 1 if something could not be run.
 """
@@ -20,6 +22,7 @@ import sys
 import time
 
 import callgrind
+import timed
 from callgrind import percent
 
 ROUTES = ("ULTRA", "MID", "LARGE")
@@ -46,6 +49,9 @@ BENCHES = (
     "powers 200000 20000 42", "realloc 1000 42", "large 2000 20 42", "app 300000 4000 42",
     "mid_large_mt 2 10000 512 42", "pool_tls 2 20000 256 42", "remote 50 2 100000 2000 42",
 )
+TIMED_ROUNDS = 200  # of the phases, in a run that is timed
+# How much longer, for times, are those that do not heed BENCH_SECONDS: their first argument.
+LONGER = {"bulk": 30, "burst": 5}
 
 
 class Runner:
@@ -54,6 +60,7 @@ class Runner:
         self.rounds = rounds
         self.capacities = capacities
         self.seen = {}  # (workload, rounds, policy): what it came to
+        self.best = {}  # workload: the best static policy
 
     def prepare(self, name, policies, rounds=SWEEP_ROUNDS):
         """One process runs the workload under all of them: it starts, and is translated, once."""
@@ -135,7 +142,7 @@ def slots_of(sizes):
 
 
 def row_of_workload(runner, name):
-    policy = sweep(runner, name)
+    policy = runner.best[name] = sweep(runner, name)
     short, long = runner.rounds, 2 * runner.rounds
     runs = {}
     for rounds in (short, long):
@@ -204,21 +211,69 @@ def table_routes(runner):
         print(f"- {line}")
 
 
+def time_of_workload(runner, name, learner, policy, phases):
+    """Of an operation; with a policy the workload runs in a child, under that."""
+    policies = [] if learner == "on" else [policy]
+    return timed.ns_per_operation(runner.build, "bench_learner", [name, str(phases), "42", *policies],
+                                  HAKMEM_LEARNER=learner)
+
+
+def table_times_of_workloads(runner, rounds, phases):
+    print(f"\nTime an operation, medians of {rounds}; change [95 % interval]. {phases} rounds of the "
+          "phases, the first\nones included. The goal is +2 % over the best static policy at most.\n")
+    print("| workload | default | best static | learner | over best | over default |")
+    print("|---|---|---|---|---|---|")
+    for name in WORKLOADS:
+        times = timed.rounds(rounds, [
+            lambda name=name, run=run: time_of_workload(runner, name, *run, phases)
+            for run in (("off", ""), ("off", runner.best[name]), ("on", ""))])
+        shown = " | ".join(f"{statistics.median(seen):.2f} ns" for seen in times)
+        print(f"| {name} | {shown} | {timed.change(times[2], times[1])} | "
+              f"{timed.change(times[2], times[0])} |", flush=True)
+
+
+def time_of_bench(runner, bench, learner, seconds):
+    program, *arguments = bench.split()
+    longer = LONGER.get(program, 1) if seconds != "0" else 1
+    arguments[0] = str(int(arguments[0]) * longer)
+    return timed.ns_per_operation(runner.build, f"bench_{program}", arguments,
+                                  HAKMEM_LEARNER=learner, BENCH_SECONDS=seconds)
+
+
+def table_times_of_benches(runner, benches, rounds, seconds):
+    print(f"\nTime an operation of other benches, medians of {rounds}; change [95 % interval].\n")
+    print("| bench | off | observe | on |")
+    print("|---|---|---|---|")
+    for bench in benches:
+        times = timed.rounds(rounds, [
+            lambda bench=bench, learner=learner: time_of_bench(runner, bench, learner, seconds)
+            for learner in ("off", "observe", "on")])
+        print(f"| {bench} | {statistics.median(times[0]):.2f} ns | {timed.change(times[1], times[0])} | "
+              f"{timed.change(times[2], times[0])} |", flush=True)
+
+
 def main():
     options = argparse.ArgumentParser(prog="learner.py", description="Judges the learner.")
     options.add_argument("build", help="build directory")
     options.add_argument("--rounds", type=int, default=4, help="of phases, see above (4)")
+    options.add_argument("--times", type=int, default=0, help="also measure time, so often (0)")
     options.add_argument("--quick", action="store_true", help="less of everything")
     given = options.parse_args()
     if not 1 <= given.rounds <= 500:
         options.error("--rounds is 1 to 500")
+    if not 0 <= given.times <= 1000:
+        options.error("--times is 0 to 1000")
     start = time.monotonic()
     runner = Runner(given.build, min(given.rounds, 2) if given.quick else given.rounds,
                     CAPACITIES[2:3] if given.quick else CAPACITIES)
     try:
         table_workloads(runner)
         table_routes(runner)
-        table_benches(runner, BENCHES[:3] if given.quick else BENCHES)
+        benches = BENCHES[:3] if given.quick else BENCHES
+        table_benches(runner, benches)
+        if given.times > 0:
+            table_times_of_workloads(runner, given.times, 10 if given.quick else TIMED_ROUNDS)
+            table_times_of_benches(runner, benches, given.times, "0" if given.quick else "0.2")
     except (OSError, RuntimeError) as error:
         sys.exit(f"learner.py: {error}")
     print(f"\n{time.monotonic() - start:.0f} s")
