@@ -68,6 +68,43 @@ expect() {
     fi
 }
 
+# as_nobody VERB: the same by a user who is not root, of root's process, of one of its own without the
+# library, of one with it, and of one that is none.
+as_nobody() {
+    local verb=$1 nobody own scope=0 status=0 says='^hakmem'
+    nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all)
+    cp "$hakmem" "$work/hakmem"
+    cp "$library" "$work/nobody.so"
+    chmod 755 "$work/hakmem" "$work/nobody.so"
+    # shellcheck disable=SC2119
+    sample_start HAKMEM_LIVE=1
+    expect no_rights 4 "^hakmem: $verb: no right to read .* process: $sample: " \
+        "${nobody[@]}" "$work/hakmem" "$verb" "$sample"
+    sample_end
+    expect dead_to_nobody 3 "^hakmem: $verb: there is no such process: 99999999$" \
+        "${nobody[@]}" "$work/hakmem" "$verb" 99999999
+    [[ ! -e /proc/sys/kernel/yama/ptrace_scope ]] || scope=$(cat /proc/sys/kernel/yama/ptrace_scope)
+    ((scope == 0)) || status=4 says="^hakmem: $verb: no right to read .*ptrace_scope"
+    for own in '' "$work/nobody.so"; do
+        if [[ ! $own && $scope == 0 ]]; then
+            status=5 says="^hakmem: $verb: the library is not in process: "
+        elif [[ $scope == 0 ]]; then
+            status=0 says="^hakmem $verb: sleep "
+        fi
+        # shellcheck disable=SC2016 # the inner shell expands it
+        expect "nobody's own, $own" "$status" "$says" "${nobody[@]}" bash -c 'LD_PRELOAD=$1 sleep 60 &
+            for ((i = 0; i < 100; i++)); do
+                [[ $(cat /proc/$!/comm) != sleep ]] || break
+                sleep 0.1
+            done
+            sleep 0.2
+            status=0
+            "$2" "$3" $! $4 || status=$?
+            kill $!
+            exit $status' _ "$own" "$work/hakmem" "$verb" "$([[ $verb != top ]] || echo --once)"
+    done
+}
+
 # The same sentences of both commands, for all that they cannot read.
 expect_refusals() {
     local verb=$1 dead other
@@ -86,9 +123,7 @@ expect_refusals() {
     if ((EUID != 0)); then
         expect no_rights 4 "^hakmem: $verb: no right to read .* process: 1: " "$hakmem" "$verb" 1
     elif command -v setpriv >/dev/null; then
-        cp "$hakmem" "$work/hakmem"
-        expect no_rights 4 "^hakmem: $verb: no right to read .* process: $$: " setpriv \
-            --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$work/hakmem" "$verb" $$
+        as_nobody "$verb"
     fi
     # A library whose view says that it is of version 99.
     python3 - "$library" "$work/other.so" <<'PY'

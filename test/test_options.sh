@@ -71,8 +71,13 @@ trap 'rm -rf "$work"' EXIT
 printf '# a policy\n\nclass 64 route MID\nclass 1024 capacity 4000\n' >"$work/bad"
 printf '# a policy\n\nclass 64 route MID\nclass 1024 capacity 400\n' >"$work/good"
 printf 'class 64 route MID\n\0' >"$work/zero"
+printf 'class 64 route MID\n\n# a remark\nclas 32 route MID\n' >"$work/key"
+printf 'class 64 route MID\n# a remark\nclass 65537 route MID\n' >"$work/class"
 { cat "$work/good" && printf '#%16400d\n' 0; } >"$work/long"
 policy_refused "$work/bad" 'line 4: capacity 4000 is out of range 0..1023'
+policy_refused "$work/key" \
+    'line 4: unknown key clas, not one of class, profile, tiny_max_class, smallmid'
+policy_refused "$work/class" 'line 3: class 65537 is out of range 1..65536'
 policy_refused "$work/none" 'the file cannot be read'
 policy_refused "$work" 'the file cannot be read'
 policy_refused "$work/zero" 'the file is no text of at most 16383 bytes'

@@ -8,8 +8,9 @@
 
 #include "heap.h"
 
-/* What stands for the n-th class or heap that is drawn; behind the last, '*' for all others. */
-static const char letters[] = "123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+/* What stands for the n-th class or heap that is drawn; behind the last, '*' for all others. None is
+ * one of the signs below. */
+static const char letters[] = "123456789abcdefghijklmnpqrstuvwxyzABCDEFGHIJKMNOPQRSTUVWXYZ";
 #define LETTERS (sizeof letters - 1)
 
 /* Signs for what is not in use, for large blocks, and for eight steps of fill. */
