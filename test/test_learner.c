@@ -311,6 +311,35 @@ static void learner__large_with_unseen_hits__is_tried_and_given_up(void **state)
     scenario_run(run_tries, NULL);
 }
 
+/* So many pages as HAKMEM_LEARNER_INTERVAL says, and they are judged; not one earlier. */
+static void run_interval(void *unused)
+{
+    const struct hak_learner_use use = {.taken = 60, .takes = 4, .remote = 15, .fill = 60};
+    size_t bin_idx = hak_class_bin(1024);
+    (void)unused;
+    wake("observe");
+    for (unsigned fold = 1; fold <= 3; fold++) {
+        for (unsigned i = 1; i < INTERVAL; i++)
+            hak_learner_tell(bin_idx, use);
+        struct hak_learner_sample told = hak_learner_told(bin_idx);
+        SUPPORT_REQUIRE(told.of[HAK_TOLD_PAGES] == (fold == 1 ? 0 : INTERVAL));
+        hak_learner_tell(bin_idx, use);
+        told = hak_learner_told(bin_idx);
+        SUPPORT_REQUIRE(told.of[HAK_TOLD_PAGES] == INTERVAL);
+        SUPPORT_REQUIRE(told.of[HAK_TOLD_TAKEN] == 60 * INTERVAL);
+        SUPPORT_REQUIRE(told.of[HAK_TOLD_TAKES] == 4 * INTERVAL);
+        SUPPORT_REQUIRE(hak_learner_hit_bps(&told) == 7500);
+        SUPPORT_REQUIRE(hak_learner_fill_bps(bin_idx, &told) ==
+                        60 * 10000 / hak_classes[bin_idx].geometry.slots);
+    }
+}
+
+static void learner__as_many_pages_as_the_interval__are_judged_together(void **state)
+{
+    (void)state;
+    scenario_run(run_interval, NULL);
+}
+
 static void run_observe(void *unused)
 {
     size_t bin_idx = hak_class_bin(1000);
@@ -519,6 +548,7 @@ int main(void)
         cmocka_unit_test(learner__on__follows_the_phases_of_a_program),
         cmocka_unit_test(learner__steady_program__is_heard_though_no_page_closes),
         cmocka_unit_test(learner__large_with_unseen_hits__is_tried_and_given_up),
+        cmocka_unit_test(learner__as_many_pages_as_the_interval__are_judged_together),
         cmocka_unit_test(learner__observing__changes_nothing),
         cmocka_unit_test(learnt__as_a_text__is_a_policy),
         cmocka_unit_test(stats_text__learner_ran__says_what_it_judged),

@@ -118,6 +118,39 @@ for show in fill class owner; do
 done
 "$hakmem" map "$work/after" --svg "$work/saved.svg"
 
+# --- a small map, known to the last page: what backs each segment, what is free with memory and without
+cat >"$work/small" <<'MAP'
+hakmem-map 1
+process 7 0 0 7f0000000000 65536 small
+count 2 4 1
+class 1 64 1024 1 1 0
+owner 1 7f1000000000 0 0 4
+segment 0 00000001 00000006 1 0
+segment 1 00000001 00000000 1 1
+segment 2 00000001 00000000 1 2
+segment 3 00000001 80000000 1 3
+slots 0 1 1 512
+slots 32 1 1 0
+slots 64 1 1 1024
+slots 96 1 1 1
+end
+MAP
+expect small 0 '^     0  Tiny       ordinary  4oo\.{29}$' "$hakmem" map "$work/small"
+for row in '1  Tiny       THP       0\.{31}' '2  Tiny       hugetlb   8\.{31}' '3  Tiny       1 GiB     1\.{30}o'; do
+    grep -qE "^     $row$" <<<"$output" || fail "small: no row '$row': $output"
+done
+"$hakmem" map "$work/small" --svg "$work/small.svg"
+for mark in THP:1 huge:1 1G:1; do
+    [[ $(grep -cF ">${mark%:*}</text>" "$work/small.svg") == "${mark#*:}" ]] || fail "small: no mark ${mark%:*}"
+done
+# Striped bars, black ones, dotted boxes, of which one is the legend's.
+for fill in 'url(#thp)' '#000' 'url(#dirty)'; do
+    printf '%s %d\n' "$fill" "$(grep -cF "fill=\"$fill\"" "$work/small.svg")"
+done >"$work/fills"
+[[ $(cat "$work/fills") == 'url(#thp) 1
+#000 2
+url(#dirty) 3' ]] || fail "small: $(cat "$work/fills")"
+
 # --- files that are none
 expect no_file 1 "^hakmem: map: $work/none: No such file" "$hakmem" map "$work/none"
 expect no_map 1 '^hakmem: map: neither a process id nor a saved map: ' "$hakmem" map "$0"

@@ -102,7 +102,7 @@ static inline bool heap_is_dirty(const struct heap_map *map, size_t page_idx)
 /* The page in which what lies in a page begins. */
 size_t heap_head(const struct heap_map *map, size_t page_idx);
 
-/* How full a page's span is, in thousandths; a large block is full. */
+/* How full a page's span is, in thousandths, rounded up: 0 is empty. A large block is full. */
 unsigned heap_fill(const struct heap_map *map, size_t page_idx);
 
 /* ---- words ---- */

@@ -83,7 +83,7 @@ unsigned heap_fill(const struct heap_map *map, size_t page_idx)
     if (page->kind != PAGE_SLOTS || class->slots == 0) {
         return page->kind == PAGE_LARGE ? 1000 : 0;
     }
-    return (unsigned)((uint64_t)page->used * 1000 / class->slots);
+    return (unsigned)(((uint64_t)page->used * 1000 + class->slots - 1) / class->slots);
 }
 
 void heap_clean(char *text)

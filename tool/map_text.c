@@ -8,8 +8,8 @@
 
 #include "heap.h"
 
-/* What stands for the n-th class or heap that is drawn; behind the last, '*' for all others. None is
- * one of the signs below. */
+/* What stands for the n-th class or heap that is drawn; behind the last, '*' for all others. None
+ * is one of the signs below. */
 static const char letters[] = "123456789abcdefghijklmnpqrstuvwxyzABCDEFGHIJKMNOPQRSTUVWXYZ";
 #define LETTERS (sizeof letters - 1)
 
