@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What judges the learner ends by itself, with its three tables and those of times, in its quick form; which figures
-# there are is for a reader.
+# What judges the learner ends by itself, with its three tables and those of times, in its quick form;
+# which figures there are is for a reader.
 #
 # ctest: labels=full timeout=900
 set -euo pipefail
