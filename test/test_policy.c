@@ -511,15 +511,9 @@ static void environment__texts_and_names__are_obeyed_from_the_first_block_on(voi
          "tiny_max_class 5\nsmallmid 1\nclass 64..64 route ULTRA capacity 12\n12 63 2 2"},
         {"smallmid 0; class 16384 route LARGE",
          "tiny_max_class 7\nsmallmid 0\nclass 16384..16384 route LARGE capacity 0\n127 0 1 3"},
-        {"class 64 capacity 2000", "hakmem: HAKMEM_POLICY: line 1: capacity 2000 is out of range "
-                                   "0..1023, using balanced\n"
-                                   "tiny_max_class 7\nsmallmid 1\n127 63 1 2"},
         {"class 64 capacity 12;tiny_max_class 5\nclass 16384 route LARGE;class 70000 route MID",
          "hakmem: HAKMEM_POLICY: line 2: class 70000 is out of range 1..65536, using balanced\n"
          "tiny_max_class 7\nsmallmid 1\n127 63 1 2"},
-        {"class 64 capacity 12\nsmallmit 0",
-         "hakmem: HAKMEM_POLICY: line 2: unknown key smallmit, not one of class, profile, "
-         "tiny_max_class, smallmid, using balanced\ntiny_max_class 7\nsmallmid 1\n127 63 1 2"},
         {"low-memory", "tiny_max_class 7\nsmallmid 1\nclass 16..1024 route ULTRA capacity 15\n"
                        "class 1152..4096 route ULTRA capacity 7\n"
                        "class 5120..65536 route MID capacity 0\n15 1 1 2"},
