@@ -68,10 +68,11 @@ for compiler in gcc clang; do
     done
 done
 
+: "${CC:=gcc}" "${CXX:=g++}"
 # --- links with anything when it is off
-build "$work/off" gcc -O2 -DHAKMEM_INLINE_OFF "$work/use.c" "$archive" -pthread ||
+build "$work/off" "$CC" -O2 -DHAKMEM_INLINE_OFF "$work/use.c" "$archive" -pthread ||
     fail "off, static: $(head -n 3 "$work/log")"
-build "$work/off-so" gcc -O2 -DHAKMEM_INLINE_OFF "$work/use.c" "$HAKMEM_LIB" ||
+build "$work/off-so" "$CC" -O2 -DHAKMEM_INLINE_OFF "$work/use.c" "$HAKMEM_LIB" ||
     fail "off, shared: $(head -n 3 "$work/log")"
 for program in off off-so; do
     LD_LIBRARY_PATH=${HAKMEM_LIB%/*} "$work/$program" || fail "$program ends with $?"
@@ -79,7 +80,7 @@ done
 
 # refused NAME LIBRARY: does not link, and says why.
 refused() {
-    if build "$work/refused" gcc -O2 "${3:-$work/use.c}" "$2" -pthread; then
+    if build "$work/refused" "$CC" -O2 "${3:-$work/use.c}" "$2" -pthread; then
         fail "$1: it links"
     elif ! grep -q 'undefined reference to .hak_inline_abi_[0-9]*_malloc' "$work/log"; then
         fail "$1: it does not link, but says: $(head -n 3 "$work/log")"
@@ -95,12 +96,12 @@ fi
 # --- in line: as a program, a library's part, and C++
 for how in '-no-pie -fno-pie' '-pie -fPIE' '-pie -fPIC'; do
     # shellcheck disable=SC2086
-    build "$work/on" gcc -O2 $how "$work/use.c" "$archive" -pthread ||
+    build "$work/on" "$CC" -O2 $how "$work/use.c" "$archive" -pthread ||
         fail "$how: $(head -n 3 "$work/log")"
     "$work/on" || fail "$how: ends with $?"
     HAKMEM_HARDEN=1 "$work/on" || fail "$how, hardened: ends with $?"
 done
-build "$work/on" g++ -O2 "$work/use.cpp" "$archive" -pthread || fail "C++: $(head -n 3 "$work/log")"
+build "$work/on" "$CXX" -O2 "$work/use.cpp" "$archive" -pthread || fail "C++: $(head -n 3 "$work/log")"
 "$work/on" || fail "C++: ends with $?"
 
 # --- another form does not link

@@ -102,6 +102,29 @@ $CC -O1 -o "$work/linked" "$here/prog/use_tiers.c" -pthread \
 expect_run 'linked' "$work/linked"
 $CC -O1 -static -o "$work/static" "$here/prog/use_tiers.c" "$archive" -pthread
 expect_run 'linked statically' "$work/static"
+cat >"$work/forker.c" <<'C'
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void *wait_for_end(void *block) { pause(); return block; }
+int main(void)
+{
+    int status = 1;
+    pthread_t thread;
+    free(malloc(100));
+    if (pthread_create(&thread, NULL, wait_for_end, NULL) != 0)
+        return 2;
+    pid_t child = fork(); /* of a process with threads: libc asks for its allocator's locks */
+    if (child == 0) {
+        free(malloc(100));
+        _exit(0);
+    }
+    return waitpid(child, &status, 0) != child || status != 0;
+}
+C
+$CC -O1 -fno-builtin -static -o "$work/forker" "$work/forker.c" "$archive" -pthread
+expect_run 'linked statically, forks beside a thread' "$work/forker"
 nm "$work/static" >"$work/static_names"
 for name in _int_malloc _int_free ptmalloc_init sysmalloc; do
     if grep -qw "$name" "$work/static_names"; then
@@ -110,10 +133,27 @@ for name in _int_malloc _int_free ptmalloc_init sysmalloc; do
 done
 grep -qw hak_malloc "$work/static_names" || fail "the static program is not on the library"
 
+# Operators of C++ in a program without its library: nobody can throw.
+cat >"$work/thrower.c" <<'C'
+#include <stddef.h>
+#include <stdint.h>
+void *_Znwm(size_t size);
+int main(void) { return _Znwm(PTRDIFF_MAX) != 0; }
+C
+$CC -O1 -o "$work/thrower" "$work/thrower.c" "$library" -Wl,-rpath,"$(dirname "$library")"
+status=0
+output=$("$work/thrower" 2>&1) || status=$?
+[[ $status == 134 && $output == *'hakmem: operator new without memory and without libstdc++'* ]] ||
+    fail "operator new without libstdc++: status $status: $output"
+
 if command -v "$CXX" >/dev/null; then
     $CXX -std=c++17 -O1 -fno-builtin -o "$work/new" "$here/prog/use_new.cpp" -pthread
     expect_run 'C++, plain' "$work/new"
     expect_run 'C++, preloaded' env LD_PRELOAD="$library" "$work/new"
+    for harden in 0 1; do
+        expect_run 'C++, a new-handler that makes room' env LD_PRELOAD="$library" HAKMEM_LIMIT=64M \
+            HAKMEM_HARDEN=$harden "$work/new"
+    done
     $CXX -std=c++17 -O1 -fno-builtin -static -o "$work/new_static" "$here/prog/use_new.cpp" \
         "$cxx_archive" "$archive" -pthread
     expect_run 'C++, linked statically' "$work/new_static"

@@ -105,6 +105,31 @@ void use_throwing_handler()
     check(::operator new(16, std::align_val_t{absurd_alignment}, std::nothrow) == nullptr, 36);
 }
 
+void *reserve;
+
+void give_reserve()
+{
+    ::operator delete(reserve);
+    reserve = nullptr;
+    std::set_new_handler(nullptr);
+}
+
+// Under HAKMEM_LIMIT=64M: two such blocks are too much, and a handler that frees one makes room.
+void use_handler_that_makes_room()
+{
+    const std::size_t most = std::size_t(40) << 20;
+    const std::align_val_t wide{4096};
+    if (std::getenv("HAKMEM_LIMIT") == nullptr)
+        return;
+    for (bool aligned : {false, true}) {
+        reserve = ::operator new(most);
+        std::set_new_handler(give_reserve);
+        void *block = aligned ? ::operator new(most, wide) : ::operator new(most);
+        check(block != nullptr && reserve == nullptr, 40);
+        aligned ? ::operator delete(block, wide) : ::operator delete(block);
+    }
+}
+
 void use_containers()
 {
     std::vector<std::string> words;
@@ -127,6 +152,7 @@ int main()
     ::operator delete[](nullptr);
     use_absurd_sizes();
     use_throwing_handler();
+    use_handler_that_makes_room();
     std::thread(use_containers).join();
     use_containers();
     return 0;
