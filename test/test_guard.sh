@@ -111,6 +111,13 @@ for name in HAKMEM_GUARD_LOG HAKMEM_EXTERNAL_GUARD_LOG; do
         <<<"$said") == 3 ]] || fail "$name: $said"
 done
 
+# --- in a static program there is no dynamic linker to name places: they are addresses
+"${CC:-cc}" -O1 -static -o "$work/static" "$here/prog/foreign.c" "$archive" -pthread 2>"$work/link" ||
+    fail "static: $(cat "$work/link")"
+HAKMEM_GUARD_LOG=1 "$work/static" wild 4 >"$work/out" 2>"$work/said" || fail "static: ended with $?"
+[[ $(grep -cE '^hakmem: guard: free\(0x[0-9a-f]+\), .* from( 0x[0-9a-f]+)+$' "$work/said") == 4 ]] ||
+    fail "static: $(cat "$work/said")"
+
 # --- a hardened process stops, whatever the policy
 run free 1 HAKMEM_GUARD=forward HAKMEM_HARDEN=1
 [[ $status == 134 && $said == 'hakmem: free of a pointer that is no block' ]] ||

@@ -59,7 +59,7 @@ static void break_page(void *bytes)
 {
     struct hak_heap *heap = heap_with(*(size_t *)bytes);
     size_t bin_idx = hak_class_bin(*(size_t *)bytes);
-    hak_malloc_trim(0); /* what was freed goes from the magazine to the pages */
+    hak_malloc_trim(0);                   /* what was freed goes from the magazine to the pages */
     SUPPORT_REQUIRE(hak_heap_is_valid()); /* and the next slow path has no more of that to do */
     struct hak_page *page = heap->shelves[bin_idx].lists[HAK_LIST_PARTIAL].head;
     SUPPORT_REQUIRE(page != NULL && hak_page_free_count(page) != 0);
