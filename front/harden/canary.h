@@ -70,10 +70,50 @@ static inline bool hak_canary_holds_last(const char *to, size_t bytes, uint64_t 
     return word == canary;
 }
 
-static inline bool hak_canary_is_zero(const void *start, size_t bytes)
+/* 16 bytes that are looked at, or cleared, at once; a turn of a loop does several. */
+typedef uint64_t hak_canary_lane __attribute__((vector_size(16), may_alias));
+#define HAK_CANARY_LANES ((size_t)4)
+
+/* From a multiple of 16 on. Looks at all without a branch: they are zero, but for the last time. */
+static inline bool hak_canary_is_zero(const char *start, size_t bytes)
 {
-    const char *at = start;
-    return bytes == 0 || (at[0] == 0 && memcmp(at, at + 1, bytes - 1) == 0);
+    const hak_canary_lane *at = (const void *)start;
+    const hak_canary_lane *end = at + bytes / sizeof *at;
+    hak_canary_lane even = {0, 0}, odd = {0, 0};
+    for (; (size_t)(end - at) >= HAK_CANARY_LANES; at += HAK_CANARY_LANES) {
+        even |= at[0];
+        odd |= at[1];
+        even |= at[2];
+        odd |= at[3];
+    }
+    for (; at != end; at++) {
+        even |= at[0];
+    }
+    even |= odd;
+    uint64_t any = even[0] | even[1];
+    for (const char *last = (const char *)end; last != start + bytes; last++) {
+        any |= (unsigned char)*last;
+    }
+    return any == 0;
+}
+
+/* Clears a multiple of 16 bytes from another one on. Not by memset: a compiler that knows how
+ * many there are at most takes a string instruction, which is slow to start. */
+static inline void hak_canary_clear(char *start, size_t bytes)
+{
+    hak_canary_lane *at = (void *)start;
+    const hak_canary_lane zero = {0, 0};
+    for (; bytes >= HAK_CANARY_LANES * sizeof *at; bytes -= HAK_CANARY_LANES * sizeof *at) {
+        at[0] = at[1] = at[2] = at[3] = zero;
+        at += HAK_CANARY_LANES;
+    }
+    if ((bytes & 2 * sizeof *at) != 0) {
+        at[0] = at[1] = zero;
+        at += 2;
+    }
+    if ((bytes & sizeof *at) != 0) {
+        at[0] = zero;
+    }
 }
 
 /* ---- the same in the last 16 bytes of a slot, without a branch ---- */

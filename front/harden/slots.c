@@ -233,7 +233,7 @@ static void slot_clear(const struct hak_pen *pen, const struct hak_page *page, s
         return;
     }
     if (HAK_LIKELY(slack <= HAK_CANARY_NEAR && page->slot_bytes <= HAK_SMALL_MAX)) {
-        memset(start, 0, page->slot_bytes - HAK_CANARY_NEAR);
+        hak_canary_clear(start, page->slot_bytes - HAK_CANARY_NEAR);
         hak_canary_near_fill(end + slack, slack, hak_canary_of(start));
         return;
     }

@@ -1,4 +1,4 @@
 # file: front/harden/slots.c
 # case: hardened-rest
 # A freed slot keeps what was there.
-/^static void slot_clear/,/^}/ s/memset(start, 0, [^;]*);/;/
+/^static void slot_clear/,/^}/ s/\(memset\|hak_canary_clear\)(start, [^;]*);/;/
