@@ -77,25 +77,31 @@ static inline void hak_lock_ready(void)
     }
 }
 
-static inline void hak_lock_take(struct hak_lock *lock)
+/* Takes a lock that was not to be had at once. False if the thread itself had it. */
+__attribute__((cold)) static inline bool hak_lock_wait(struct hak_lock *lock)
 {
-    bool waited = false;
     for (uint32_t spins = 0;; spins++) {
-        hak_lock_ready(); /* each time: a handler may fork while this waits */
-        if (hak_lock_try(lock)) {
-            break;
-        }
         if (hak_lock_is_mine(lock)) {
             lock->depth++;
-            return;
+            return false;
         }
         if (spins >= HAK_LOCK_SPINS) {
             hak_os_yield();
         }
-        waited = true;
+        hak_lock_ready(); /* each time: a handler may fork while this waits */
+        if (hak_lock_try(lock)) {
+            hak_tally_add(&lock->waits, 1);
+            return true;
+        }
     }
-    hak_tally_add(&lock->takes, 1);
-    hak_tally_add(&lock->waits, waited);
+}
+
+static inline void hak_lock_take(struct hak_lock *lock)
+{
+    hak_lock_ready();
+    if (HAK_LIKELY(hak_lock_try(lock)) || hak_lock_wait(lock)) {
+        hak_tally_add(&lock->takes, 1);
+    }
 }
 
 static inline void hak_lock_drop(struct hak_lock *lock)

@@ -195,8 +195,9 @@ static size_t slot_find(const struct hak_page *page, const char *block, uintptr_
 static struct hak_pen *slot_lock(const char *block, uintptr_t tag, enum hak_use use,
                                  struct hak_page **page, size_t *slot)
 {
-    struct hak_pen *pen = &hak_pens[hak_pen_bin(tag)];
-    slot_prefetch(block, hak_classes[hak_pen_bin(tag)].geometry.slot_bytes);
+    size_t bin_idx = hak_pen_bin(tag);
+    struct hak_pen *pen = &hak_pens[bin_idx];
+    slot_prefetch(block, hak_classes[bin_idx].geometry.slot_bytes);
     hak_lock_take(&pen->lock);
     *page = hak_page_of(block);
     *slot = slot_find(*page, block, tag, use);
