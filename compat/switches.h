@@ -16,6 +16,9 @@
 /* Bytes of a slot that are not the user's. */
 #define HAK_LAYOUT_BYTES ((size_t)HAK_SWITCH_SPACE)
 
+/* A header names the bin that malloc took from: there is no other for free. */
+#define HAK_LAYOUT_PROFILES false
+
 /* What it means that a magazine's block lies in no page of the bin. */
 #define HAK_LAYOUT_MISPLACED                                                                       \
     "hakmem: free of a block that is already free, or whose header was overwritten"

@@ -12,6 +12,7 @@
 #include "front/harden/harden.h"
 #include "front/layout.h"
 #include "front/observe/guard.h"
+#include "front/profile/prof.h"
 #include "front/take.h"
 #include "hakmem.h"
 #include "segment/large.h"
@@ -29,13 +30,12 @@ static enum block_kind block_look(const void *block, size_t *usable_bytes)
     }
     uintptr_t tag = hak_region_tag(page_idx);
     if (tag >= HAK_TAG_BINS) {
-        size_t bin_idx = tag % HAK_HEAP_ALIGN / sizeof(struct hak_bin);
-        *usable_bytes = hak_classes[bin_idx].geometry.slot_bytes - HAK_LAYOUT_BYTES;
+        *usable_bytes = hak_classes[hak_tag_bin(tag)].geometry.slot_bytes - HAK_LAYOUT_BYTES;
         return BLOCK_SLOT;
     }
     if (tag == HAK_TAG_LARGE) {
         *usable_bytes = hak_large_bytes(block);
-        return BLOCK_LARGE;
+        return hak_prof_is_slot(block, usable_bytes) ? BLOCK_SLOT : BLOCK_LARGE;
     }
     return BLOCK_FOREIGN;
 }
@@ -97,16 +97,16 @@ void *hak_realloc(void *block, size_t size)
     }
     if (kind == BLOCK_LARGE) {
         if (hak_large_resize(block, size)) {
+            hak_prof_resized(block, usable_bytes, __builtin_frame_address(0));
             return block;
         }
+        hak_prof_lift(block); /* before its pages may be another's */
         void *new = hak_large_move(block, size);
         if (new == NULL && hak_large_fits(size, 1) && hak_malloc_trim(0) != 0) { /* once more */
             new = hak_large_resize(block, size) ? block : hak_large_move(block, size);
         }
-        if (new == NULL) {
-            errno = ENOMEM;
-        }
-        return new;
+        hak_prof_renew(new != NULL ? new : block, __builtin_frame_address(0));
+        return new != NULL ? new : hak_take_nothing();
     }
     return size <= usable_bytes ? block : realloc_copy(block, usable_bytes, size);
 }

@@ -121,6 +121,38 @@ static inline void hak_bin_drop(struct hak_bin *bin, size_t count)
     hak_bin_set_count(bin, left);
 }
 
+/*
+ * In a profiled process, two bins share a magazine: mallocs take the `count` oldest blocks, from
+ * the bin, and frees go on top of the others, to `frees`. So it is known how often malloc was
+ * called when they are joined again:
+ *
+ *     base                    frees.base               frees.top         limit
+ *       | blocks | taken since then | blocks, and freed since then |  room |
+ */
+static inline void hak_bin_split(struct hak_bin *bin, struct hak_bin *frees, size_t count)
+{
+    if (bin->base == NULL) {
+        return; /* there is no magazine: both are full, and empty */
+    }
+    *frees = *bin;
+    hak_bin_set_count(bin, count);
+    frees->base = bin->top;
+}
+
+/* Returns how many blocks malloc has taken. Of what was not split, none. */
+static inline size_t hak_bin_join(struct hak_bin *bin, struct hak_bin *frees)
+{
+    if (frees->base == NULL) {
+        return 0;
+    }
+    size_t taken = (size_t)(frees->base - bin->top);
+    size_t freed = hak_bin_count(frees);
+    memmove(bin->top + 1, frees->base + 1, freed * sizeof(void *));
+    hak_bin_set_count(bin, hak_bin_count(bin) + freed);
+    *frees = (struct hak_bin){NULL, NULL, NULL, NULL};
+    return taken;
+}
+
 /* For the walker: the i-th oldest block; and whether the bin's fields agree with its capacity. */
 static inline void *hak_bin_at(const struct hak_bin *bin, size_t i)
 {

@@ -6,7 +6,7 @@
 #ifndef HAK_FIND_H
 #define HAK_FIND_H
 
-#include "front/heap.h"
+#include "front/tag.h"
 
 /* False: another owner, a large block, not ours. */
 static inline bool hak_find_by_tag(struct hak_heap *heap, const void *block, struct hak_bin **bin)

@@ -11,11 +11,12 @@
 
 #include "front/layout.h"
 
-/* Whether a block in a bin lies in a page of the heap. If not, another heap has adopted the page;
- * or it was never ours (the header mode); or it was closed, for all of it was free. */
-static inline bool hak_bin_owns(const struct hak_bin *bin, const void *block)
+/* Whether a block in a bin lies in a page of that tag: the heap's for the bin. If not, another heap
+ * has adopted the page; or it was never ours (the header mode); or it was closed, for all of it was
+ * free. */
+static inline bool hak_tag_has(uintptr_t tag, const void *block)
 {
-    return hak_region_tag(hak_region_page_idx(block)) == (uintptr_t)bin;
+    return hak_region_tag(hak_region_page_idx(block)) == tag;
 }
 
 static inline struct hak_cut hak_bin_cut(size_t bin_idx)
@@ -45,12 +46,13 @@ static HAK_INLINED size_t hak_give_blocks(struct hak_heap *heap, size_t bin_idx,
 {
     size_t others = 0;
     struct hak_cut cut = hak_bin_cut(bin_idx);
+    uintptr_t tag = hak_heap_tag(heap, bin_idx);
     struct hak_page *page = HAK_NOWHERE;
     while (blocks != end) {
         uint64_t unit = hak_cut_unit(page, *blocks);
         if (unit >= cut.limit) {
             page = hak_page_of(*blocks);
-            if (HAK_UNLIKELY(!hak_bin_owns(&heap->bins[bin_idx], *blocks))) {
+            if (HAK_UNLIKELY(!hak_tag_has(tag, *blocks))) {
                 page = HAK_NOWHERE;
                 hak_give_elsewhere(heap, bin_idx, *blocks++);
                 others++;

@@ -102,7 +102,7 @@ struct hak_heap {
     struct hak_remote_entry remote[HAK_REMOTE_ENTRIES]; /* [owner] */
     struct hak_mark marks[HAK_MARKS_MAX];               /* [owner] */
 
-    HAK_CACHE_ALIGNED
+    char apart[HAK_CACHE_LINE]; /* what others write is on no line with what the owner does */
     _Atomic(struct hak_page *) pending; /* [any, atomic] pages with remote frees to collect */
     _Atomic(uint32_t) state;            /* [any, atomic] enum hak_heap_state */
     _Atomic(uint32_t) holder;           /* [any, atomic] 1: the IDLE heap is held, or about to be */
@@ -110,11 +110,11 @@ struct hak_heap {
     _Atomic(size_t) page_count;         /* [holder, atomic for others] pages and spans owned */
     _Atomic(uint32_t) tick_entries;     /* [who does the tick, atomic] `entries` at the last one */
     _Atomic(uint32_t) tended_entries;   /* [holder, atomic] `entries` when it was last tended */
+    char behind[HAK_CACHE_LINE];
 };
 
 _Static_assert(offsetof(struct hak_heap, shelves) < HAK_HEAP_ALIGN + 512, "hot fields come first");
-_Static_assert(offsetof(struct hak_heap, seen_ticks) <= HAK_HEAP_ALIGN,
-               "what the fast paths read stands in the first 4 KiB");
+_Static_assert(offsetof(struct hak_heap, seen_ticks) <= HAK_HEAP_ALIGN, "the fast paths' 4 KiB");
 _Static_assert(sizeof(struct hak_bin) == 2 * HAK_GRAIN, "size in grains to bin is one shift");
 
 /* The calling thread's heap; before its first block and after its end, one that holds nothing. */
@@ -133,6 +133,7 @@ void hak_heap_freed_null(void);
 
 /* Magazines and pages (refill.c). Refill returns one block and leaves more in the bin, or NULL. */
 void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx);
+void *hak_heap_large(struct hak_heap *heap, size_t size, size_t alignment);
 void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count);
 void hak_heap_flush_all(struct hak_heap *heap);
 void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx);
@@ -176,8 +177,7 @@ void hak_heap_help(struct hak_heap *heap);
 
 /* Reads the clock; does what is due at a tick for all heaps whose threads idle (thread.c). */
 void hak_heap_poll(void);
-/* malloc_trim() for all other heaps: empties orphans, sweeps idle ones, flags busy ones. Returns
- * the bytes given back. */
+/* malloc_trim() for all heaps but the own one, whatever their state; the bytes it gave back. */
 size_t hak_heap_trim(void);
 
 /* In the child of a fork (thread.c). */

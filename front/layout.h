@@ -12,6 +12,9 @@
 /* Bytes of a slot that are not the user's. */
 #define HAK_LAYOUT_BYTES ((size_t)0)
 
+/* Whether free finds the bin by the tag alone, and so the one below the heap if there is one. */
+#define HAK_LAYOUT_PROFILES true
+
 /* What it means that a magazine's block lies in no page of the bin. */
 #define HAK_LAYOUT_MISPLACED "hakmem: free of a block that is already free"
 

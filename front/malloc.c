@@ -21,17 +21,20 @@
 #include "front/harden/harden.h"
 #include "front/layout.h"
 #include "front/observe/guard.h"
+#include "front/profile/prof.h"
 #include "front/take.h"
 #include "hakmem.h"
 #include "segment/large.h"
 
 static HAK_NOINLINE void *malloc_refill(size_t bin_idx)
 {
-    struct hak_heap *heap = hak_heap_enter();
-    void *block = heap == NULL ? NULL : hak_heap_refill(heap, bin_idx);
+    void *block = hak_prof_retake(bin_idx);
+    struct hak_heap *heap = block == NULL ? hak_heap_enter() : NULL;
     if (heap != NULL) {
+        block = hak_heap_refill(heap, bin_idx);
         if (HAK_LIKELY(block != NULL)) {
             hak_layout_mark(block, &heap->bins[bin_idx]);
+            hak_prof_note(heap, block, __builtin_frame_address(0));
         }
         hak_heap_leave(heap);
     }
@@ -41,14 +44,10 @@ static HAK_NOINLINE void *malloc_refill(size_t bin_idx)
 HAK_NOINLINE void *hak_take_large(size_t size, size_t alignment)
 {
     struct hak_heap *heap = hak_heap_enter();
-    void *block = heap == NULL ? NULL : hak_large_alloc(size, alignment);
-    if (heap != NULL && HAK_UNLIKELY(block == NULL) && hak_large_fits(size, alignment)) {
-        /* Once more, after everything spare was given back. */
-        hak_heap_release_all(heap);
-        (void)hak_heap_trim();
-        block = hak_large_alloc(size, alignment);
-    }
+    void *block = NULL;
     if (heap != NULL) {
+        block = hak_heap_large(heap, size, alignment);
+        hak_prof_note_large(heap, block, __builtin_frame_address(0));
         hak_heap_leave(heap);
     }
     return HAK_LIKELY(block != NULL) ? block : hak_take_nothing();
@@ -113,7 +112,7 @@ static HAK_NOINLINE void free_slot(void *block)
     }
     if (hak_layout_find(heap, block, &bin)) {
         if (hak_bin_is_full(bin)) {
-            hak_heap_make_room(heap, (size_t)(bin - heap->bins));
+            hak_heap_make_room(heap, hak_heap_bin_idx(heap, bin));
         }
         hak_bin_push(bin, block);
     } else if (hak_remote_free(heap, block)) {
@@ -140,12 +139,13 @@ static HAK_NOINLINE void free_slow(void *block)
     uintptr_t tag = hak_region_tag(page_idx);
     struct hak_heap *heap = hak_heap_self;
     if (tag < HAK_TAG_BINS) {
+        hak_prof_lift(block);
         hak_large_free(block);
         hak_heap_poll();
         return;
     }
     hak_layout_check(block);
-    if (tag - (uintptr_t)heap < sizeof heap->bins || !hak_heap_is_real(heap)) {
+    if (hak_heap_has_tag(heap, tag) || !hak_heap_is_real(heap)) {
         free_slot(block);
     } else if (HAK_UNLIKELY(hak_remote_free(heap, block))) {
         heap = hak_heap_enter(); /* in the child of a fork perhaps another one */

@@ -122,6 +122,8 @@ static const char *option_text(const struct option *option, const char *name)
         &hak_options.huge_require, &hak_options.harden,      &hak_options.live,
         &hak_options.stats,        &hak_options.lock_stats,  &hak_options.guard,
         &hak_options.guard_report, &hak_options.guard_stats, &hak_options.guard_log,
+        &hak_options.prof,         &hak_options.prof_bytes,  &hak_options.prof_signal,
+        &hak_options.prof_leaks,   &hak_options.prof_stacks,
     };
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         if (option->value == refused[i]) {

@@ -44,6 +44,14 @@
       "1 stops the program at misuse of the heap; ignored in privileged programs")                 \
     X(live, "HAKMEM_LIVE", NULL, 0, 0, 1, "0 or 1",                                                \
       "1 publishes figures in /dev/shm for `hakmem top`; ignored in privileged programs")          \
+    X(prof, "HAKMEM_PROF", NULL, 0, 0, 1, "0 or 1",                                                \
+      "1 profiles the heap by samples, for `hakmem prof`; ignored in privileged programs")         \
+    X(prof_bytes, "HAKMEM_PROF_BYTES", NULL, 524288, 1, 1099511627776, "bytes",                    \
+      "how many bytes are allocated from one sample to the next, on average")                      \
+    X(prof_signal, "HAKMEM_PROF_SIGNAL", NULL, 0, 0, 64, "a signal's number",                      \
+      "the signal at which a profiled program writes its profile; 0: none")                        \
+    X(prof_leaks, "HAKMEM_PROF_LEAKS", NULL, 0, 0, 1, "0 or 1",                                    \
+      "1 has a profiled program say at exit what it did not free")                                 \
     X(learner_interval, "HAKMEM_LEARNER_INTERVAL", NULL, 128, 1, 1000000, "pages",                 \
       "how many pages close before the learner looks at them again")                               \
     X(lock_stats, "HAKMEM_LOCK_STATS", "HAKMEM_SHARED_POOL_LOCK_STATS", 0, 0, 1, "0 or 1",         \
@@ -65,6 +73,8 @@
       "safe keeps as many huge pages free as are used, for what a forked child may write")         \
     X(learner, "HAKMEM_LEARNER", 0, "off|observe|on",                                              \
       "on finds a better policy while the program runs; observe only notes it")                    \
+    X(prof_stacks, "HAKMEM_PROF_STACKS", 0, "tables|frames",                                       \
+      "how a profile's stacks are found: by unwind tables, or by frame pointers")                  \
     X(stats, "HAKMEM_STATS", 0, "off|text|json|prometheus",                                        \
       "how the statistics are written to standard error at exit; 0 is off, 1 is text; ignored in " \
       "privileged programs")                                                                       \
@@ -78,6 +88,10 @@
       "hugetlbfs mount that the pages come from, for its quota; ignored in privileged programs")   \
     X("HAKMEM_LIMIT", "none", "4M to 65536G (bytes, or K, M, G), or cgroup",                       \
       "how much memory the process may have from here; beyond it NULL and ENOMEM")                 \
+    X("HAKMEM_PROF_FILE", "hakmem-prof", "a file name's start",                                    \
+      "what a profile is written to: .PROCESS.NUMBER.heap is appended")                            \
+    X("HAKMEM_PROF_WHEN", "none", "a file",                                                        \
+      "a profiled program writes its profile when this file appears, and removes it")              \
     X("HAKMEM_POLICY", "balanced", "a profile, statements, or a file with a / in its name",        \
       "which way the blocks of a size go and how many a thread keeps; a file is ignored in "       \
       "privileged programs")

@@ -5,6 +5,7 @@
 #include "front/harden/twice.h"
 #include "front/policy/learner.h"
 #include "front/policy/magazine.h"
+#include "front/profile/prof.h"
 #include "hak_probe.h"
 #include "segment/large.h"
 
@@ -40,17 +41,14 @@ static bool bin_fill(struct hak_heap *heap, size_t bin_idx, size_t count)
     return left < count;
 }
 
-/* Of a class whose route is LARGE. */
-static void *large_take(struct hak_heap *heap, size_t bin_idx)
+void *hak_heap_large(struct hak_heap *heap, size_t size, size_t alignment)
 {
-    size_t slot_bytes = hak_classes[bin_idx].geometry.slot_bytes;
-    void *block = hak_large_alloc(slot_bytes, HAK_PAGE_BYTES);
-    hak_learner_tell(bin_idx, (struct hak_learner_use){1, 1, 0, 1});
-    if (HAK_UNLIKELY(block == NULL)) {
+    void *block = hak_large_alloc(size, alignment);
+    if (HAK_UNLIKELY(block == NULL) && hak_large_fits(size, alignment)) {
         /* Once more, after everything spare was given back. */
-        (void)hak_heap_trim();
         hak_heap_release_all(heap);
-        block = hak_large_alloc(slot_bytes, HAK_PAGE_BYTES);
+        (void)hak_heap_trim();
+        block = hak_large_alloc(size, alignment);
     }
     return block;
 }
@@ -60,18 +58,25 @@ void *hak_heap_refill(struct hak_heap *heap, size_t bin_idx)
     struct hak_bin *bin = &heap->bins[bin_idx];
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
     hak_policy_look(heap);
-    if (bin->first == NULL) {
-        if (HAK_UNLIKELY(heap->policy->classes[bin_idx].route == HAK_ROUTE_LARGE)) {
-            return large_take(heap, bin_idx);
+    void *block = hak_prof_take(heap, bin_idx);
+    if (HAK_UNLIKELY(block != NULL)) {
+        return block;
+    }
+    if (hak_magazine_is_low(heap, bin_idx)) {
+        if (bin->first == NULL && heap->policy->classes[bin_idx].route == HAK_ROUTE_LARGE) {
+            hak_learner_tell(bin_idx, (struct hak_learner_use){1, 1, 0, 1});
+            return hak_heap_large(heap, hak_classes[bin_idx].geometry.slot_bytes, HAK_PAGE_BYTES);
         }
         (void)hak_magazine_grow(heap, bin_idx, true);
-        if (shelf->capacity == 0 || !bin_fill(heap, bin_idx, hak_max(shelf->capacity / 2, 1))) {
+        size_t count = hak_magazine_wants(heap, bin_idx);
+        if (shelf->capacity == 0 || (!bin_fill(heap, bin_idx, count) && bin->first == NULL)) {
             return NULL;
         }
         HAK_PROBE3(refill, heap, bin_idx, hak_bin_count(bin));
     }
-    void *block = bin->first;
+    block = bin->first;
     hak_bin_pop(bin);
+    hak_prof_split(heap, bin_idx);
     return block;
 }
 
@@ -106,9 +111,11 @@ void hak_heap_flush(struct hak_heap *heap, size_t bin_idx, size_t count)
 void hak_heap_make_room(struct hak_heap *heap, size_t bin_idx)
 {
     hak_policy_look(heap); /* may make room already */
-    if (hak_bin_is_full(&heap->bins[bin_idx]) && !hak_magazine_grow(heap, bin_idx, false)) {
-        hak_heap_flush(heap, bin_idx, (hak_bin_count(&heap->bins[bin_idx]) + 1) / 2);
+    hak_prof_join(heap, bin_idx);
+    if (hak_magazine_is_high(heap, bin_idx) && !hak_magazine_grow(heap, bin_idx, false)) {
+        hak_heap_flush(heap, bin_idx, hak_magazine_spares(heap, bin_idx));
     }
+    hak_prof_split(heap, bin_idx);
 }
 
 void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks)
@@ -116,23 +123,25 @@ void hak_heap_warm(struct hak_heap *heap, size_t bin_idx, size_t blocks)
     struct hak_bin *bin = &heap->bins[bin_idx];
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
     size_t ruled = hak_policy_capacity(heap->policy, bin_idx);
+    hak_prof_join(heap, bin_idx);
     uint16_t capacity = (uint16_t)(ruled != 0 ? ruled : hak_power_of_two_up(blocks + 1) - 1);
-    if (heap->policy->classes[bin_idx].route == HAK_ROUTE_LARGE || bin->first != NULL ||
-        (shelf->capacity < capacity && !hak_magazine_replace(heap, bin_idx, capacity))) {
-        return;
+    if (heap->policy->classes[bin_idx].route != HAK_ROUTE_LARGE && bin->first == NULL &&
+        (shelf->capacity >= capacity || hak_magazine_replace(heap, bin_idx, capacity))) {
+        size_t count = hak_min(blocks, shelf->capacity);
+        size_t before;
+        do { /* a fill takes one new page at most; without memory, it gives blocks back first */
+            before = hak_bin_count(bin);
+        } while (bin_fill(heap, bin_idx, count - before) && hak_bin_count(bin) > before &&
+                 hak_bin_count(bin) < count);
     }
-    size_t count = hak_min(blocks, shelf->capacity);
-    size_t before;
-    do { /* a fill takes one new page at most; where memory is out, it gives blocks back first */
-        before = hak_bin_count(bin);
-    } while (bin_fill(heap, bin_idx, count - before) && hak_bin_count(bin) > before &&
-             hak_bin_count(bin) < count);
+    hak_prof_split(heap, bin_idx);
 }
 
 /* What was not missed since the last tick gives half of its blocks back, and shrinks. */
 static void bin_idle(struct hak_heap *heap, size_t bin_idx)
 {
     struct hak_shelf *shelf = &heap->shelves[bin_idx];
+    hak_prof_join(heap, bin_idx);
     size_t count = hak_bin_count(&heap->bins[bin_idx]);
     if (shelf->idle) {
         hak_heap_flush(heap, bin_idx, (count + 1) / 2);
@@ -143,6 +152,7 @@ static void bin_idle(struct hak_heap *heap, size_t bin_idx)
         }
     }
     shelf->idle = true;
+    hak_prof_split(heap, bin_idx);
 }
 
 /* Partial pages that one tidying looks at: it must not become noticeable. */
@@ -161,7 +171,9 @@ void hak_heap_tidy(struct hak_heap *heap)
 void hak_heap_flush_all(struct hak_heap *heap)
 {
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+        hak_prof_join(heap, bin_idx);
         hak_heap_flush(heap, bin_idx, hak_bin_count(&heap->bins[bin_idx]));
+        hak_prof_split(heap, bin_idx);
     }
     hak_remote_flush(heap); /* also what the magazines had of other heaps */
 }

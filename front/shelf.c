@@ -5,8 +5,8 @@
  * page and its remote bits, other partial pages, resting ones, pages of orphans and of idle heaps,
  * a new page of a segment.
  */
-#include "front/heap.h"
 #include "front/policy/learner.h"
+#include "front/tag.h"
 #include "hak_probe.h"
 #include "segment/count.h"
 #include "segment/purge.h"
@@ -181,7 +181,7 @@ static struct hak_page *page_new(struct hak_heap *heap, size_t bin_idx)
         return NULL;
     }
     hak_purge_bound(geometry->span_pages - hak_pages_dirty(page_idx, geometry->span_pages));
-    hak_region_set(page_idx, geometry->span_pages, (uintptr_t)&heap->bins[bin_idx]);
+    hak_region_set(page_idx, geometry->span_pages, hak_heap_tag(heap, bin_idx));
     heap->arena_pages = hak_region_pages();
     list_push_head(&heap->shelves[bin_idx], HAK_LIST_PARTIAL, page);
     page_count_add(heap, 1);
@@ -304,7 +304,7 @@ static bool page_adopt(struct hak_heap *from, struct hak_heap *to, struct hak_pa
     }
     list_remove(shelf_of(from, page), page);
     page_count_add(from, SIZE_MAX);
-    hak_region_set(hak_page_idx(page), page->span_pages, (uintptr_t)&to->bins[page->bin_idx]);
+    hak_region_set(hak_page_idx(page), page->span_pages, hak_heap_tag(to, page->bin_idx));
     to->arena_pages = hak_region_pages();
     list_push_tail(shelf_of(to, page), HAK_LIST_PARTIAL, page);
     page_count_add(to, 1);

@@ -14,6 +14,7 @@
 #include "front/observe/live.h"
 #include "front/options.h"
 #include "front/policy/learner.h"
+#include "front/profile/prof.h"
 #include "segment/huge.h"
 #include "segment/os.h"
 #include "segment/purge.h"
@@ -81,6 +82,7 @@ static bool start_once(void)
 {
     hak_options_read();
     hak_harden_choose();
+    hak_prof_start();
     huge_configure();
     struct hak_arena_config config = {
         .reserve_bytes = hak_options.arena_gib * HAK_GIB,

@@ -13,6 +13,7 @@
 #include "front/observe/live.h"
 #include "front/options.h"
 #include "front/policy/learner.h"
+#include "front/profile/prof.h"
 #include "front/start.h"
 #include "segment/count.h"
 #include "segment/os.h"
@@ -181,7 +182,7 @@ void hak_heap_help(struct hak_heap *heap)
 /* A new heap in the given state, on the list of all; NULL when memory is out. */
 static struct hak_heap *heap_make(uint32_t state)
 {
-    struct hak_heap *heap = hak_meta_new(sizeof *heap, HAK_HEAP_ALIGN);
+    struct hak_heap *heap = hak_prof_heap();
     if (heap == NULL) {
         return NULL;
     }

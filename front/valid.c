@@ -1,7 +1,7 @@
 /*
  * valid: the walker over the calling thread's heap, for tests.
  */
-#include "front/heap.h"
+#include "front/tag.h"
 
 static bool bin_is_valid(const struct hak_heap *heap, size_t bin_idx)
 {
@@ -10,8 +10,8 @@ static bool bin_is_valid(const struct hak_heap *heap, size_t bin_idx)
     if (!hak_bin_is_sound(bin, shelf->capacity)) {
         return false;
     }
-    for (size_t i = 0; i < hak_bin_count(bin); i++) {
-        const void *block = hak_bin_at(bin, i);
+    for (size_t i = 0; i < hak_heap_cached(heap, bin_idx); i++) {
+        const void *block = hak_heap_cached_at(heap, bin_idx, i);
         const struct hak_page *page = hak_page_of(block);
         if (hak_page_slot(page, block) < 0 ||
             !hak_page_is_open(page, bin_idx)) { /* another heap's, if it was adopted */

@@ -28,6 +28,13 @@
 #define HAK_ENDS_CALL(at) ((void)(at), true)
 #endif
 
+/* The frame pointer, by the numbers of the psABI's DWARF part. */
+#if defined(__x86_64__)
+#define HAK_FRAME_REGISTER 6
+#elif defined(__aarch64__)
+#define HAK_FRAME_REGISTER 29
+#endif
+
 /* Keeps a value where the function returns it, or gcc 12 moves it there in the end. */
 #if defined(__x86_64__)
 #define HAK_TO_RETURN(value) __asm__("" : "+a"(value))

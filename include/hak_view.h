@@ -31,7 +31,7 @@
 #define HAK_VIEW_OWNER "hakmem"
 #define HAK_VIEW_NOTE 1 /* the note is one 64-bit number: what to add to its address */
 #define HAK_VIEW_MAGIC "hakview"
-#define HAK_VIEW_VERSION 1
+#define HAK_VIEW_VERSION 2
 
 /* Where a field lies in its struct, and how many bytes it has. */
 struct hak_view_field {
@@ -55,12 +55,14 @@ struct hak_view {
     const void *end;      /* number of segments in use */
     const void *heaps;    /* the first heap of a list */
     const void *hardened; /* one byte */
+    const void *below;    /* how many more bins lie right below each heap */
     const void *classes;  /* the table itself; its first entry is not used */
     uint32_t page_bytes, segment_pages;
     uint32_t class_count;
     uint32_t block_less_bytes; /* bytes of a slot that are not the user's */
     /* A tag below `tag_bins` is 0 for none or 1 for a large block's first page; another is the
-     * address of a bin: its heap's, rounded down to `heap_align`. */
+     * address of a bin in the same `heap_align` bytes as the start of its heap: one of the heap's,
+     * or, if there are any below it, one of those. */
     uint32_t tag_bins, heap_align;
     uint32_t class_stride, page_stride, segment_stride, bin_stride;
     struct hak_view_field class_slot_bytes, class_slots, class_span_pages, class_tier;

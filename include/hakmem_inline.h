@@ -5,8 +5,8 @@
  *           the call, and the compiler sees through them. They work on the same magazines as the
  *           calls, so blocks go both ways: what came by hak_malloc() may be freed here, and what
  *           came from here by hak_free(). Whatever is no hit is left to a call: sizes that are not
- *           known or above 1024 bytes, an empty or a full magazine, blocks of other threads, a
- *           hardened process.
+ *           known or above 1024 bytes, an empty or a full magazine, blocks of other threads, sized
+ *           frees in a profiled process, any in a hardened one.
  * Linking   this header knows how the library lies in memory, so it goes with one form of it only:
  *           it names functions with the number of that form, which libhakmem.a defines. A library
  *           of another form does not link, nor does libhakmem.so or the header mode: the linker

@@ -18,7 +18,8 @@ struct reader {
     const struct target *target;
     const struct hak_view *view;
     struct heap_map *map;
-    bool failed; /* something could not be read */
+    uint64_t below; /* bins below each heap */
+    bool failed;    /* something could not be read */
 };
 
 static void bytes_read(struct reader *reader, uint64_t address, void *bytes, size_t count)
@@ -72,11 +73,11 @@ static void classes_read(struct reader *reader)
     free(table);
 }
 
-/* Blocks in the magazines of a heap. */
-static void bins_read(struct reader *reader, uint64_t heap, char *bins)
+/* Blocks in the magazines of a heap, whose bins begin at that address. */
+static void bins_read(struct reader *reader, uint64_t first, char *bins)
 {
     const struct hak_view *view = reader->view;
-    bytes_read(reader, heap, bins, (size_t)view->class_count * view->bin_stride);
+    bytes_read(reader, first, bins, (size_t)view->class_count * view->bin_stride);
     for (size_t i = 1; i < view->class_count; i++) {
         const char *bin = bins + i * view->bin_stride;
         uint64_t blocks = field_of(bin, view->bin_top);
@@ -113,6 +114,9 @@ static void owners_read(struct reader *reader)
         bytes_read(reader, heap + view->heap_state.offset, &state, view->heap_state.bytes);
         bytes_read(reader, heap + view->heap_entries.offset, &entries, view->heap_entries.bytes);
         bins_read(reader, heap, bins);
+        if (reader->below != 0) {
+            bins_read(reader, heap - reader->below * view->bin_stride, bins);
+        }
         map->owners[map->owner_count] =
             (struct heap_owner){.address = heap, .slow_paths = entries, .state = (uint32_t)state};
         heap = next;
@@ -121,10 +125,15 @@ static void owners_read(struct reader *reader)
     free(bins);
 }
 
-/* The number of the heap at an address; 0: none. */
-static uint16_t owner_find(const struct heap_map *map, uint64_t address)
+/* The number of the heap of a tag; 0: none. With bins below it, a heap starts at the end of the
+ * `heap_align` bytes that those lie in, and is shorter than what is between two heaps. */
+static uint16_t owner_find(const struct reader *reader, uint64_t tag)
 {
-    struct heap_owner key = {.address = address};
+    const struct hak_view *view = reader->view;
+    const struct heap_map *map = reader->map;
+    uint64_t start = tag - tag % view->heap_align;
+    struct heap_owner key = {
+        .address = start + (reader->below != 0 ? view->heap_align - view->bin_stride : 0)};
     const struct heap_owner *found =
         bsearch(&key, map->owners, map->owner_count, sizeof key, owner_compare);
     return found == NULL ? 0 : (uint16_t)(found - map->owners + 1);
@@ -161,7 +170,9 @@ static void page_decode(struct reader *reader, size_t page_idx, uint64_t tag, co
         page->kind = PAGE_LARGE;
         page->span_pages = (uint32_t)min_of(field_of(item, view->page_span_pages), left);
     } else if (tag >= view->tag_bins) {
-        uint64_t class_idx = tag % view->heap_align / view->bin_stride;
+        uint64_t before = reader->below + (reader->below != 0);
+        uint64_t class_idx =
+            (tag + before * view->bin_stride) % view->heap_align / view->bin_stride;
         if (class_idx == 0 || class_idx >= map->class_count) {
             return;
         }
@@ -170,7 +181,7 @@ static void page_decode(struct reader *reader, size_t page_idx, uint64_t tag, co
         bool is_first = page->back == 0;
         page->kind = is_first ? PAGE_SLOTS : PAGE_MORE;
         page->class_idx = (uint8_t)class_idx;
-        page->owner = owner_find(map, tag - tag % view->heap_align);
+        page->owner = owner_find(reader, tag);
         page->span_pages = (uint32_t)min_of(class->span_pages, left);
         page->used =
             class->slots - (uint32_t)min_of(field_of(item, view->page_free_count), class->slots);
@@ -234,6 +245,7 @@ int heap_read(const struct target *target, struct heap_map *map)
     char hardened = 0;
     bytes_read(&reader, (uintptr_t)reader.view->hardened, &hardened, 1);
     map->hardened = hardened != 0;
+    reader.below = word_read(&reader, reader.view->below) != 0 ? reader.view->class_count : 0;
     map->segment_count = (size_t)min_of(word_read(&reader, reader.view->end), SEGMENTS_MAX);
     classes_read(&reader);
     owners_read(&reader);

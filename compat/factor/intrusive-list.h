@@ -111,6 +111,21 @@ static inline void hak_bin_drop(struct hak_bin *bin, size_t count)
     bin->count -= (uint32_t)count;
 }
 
+/* No profile: HAK_LAYOUT_PROFILES is false. */
+static inline void hak_bin_split(struct hak_bin *bin, struct hak_bin *frees, size_t count)
+{
+    (void)bin;
+    (void)frees;
+    (void)count;
+}
+
+static inline size_t hak_bin_join(struct hak_bin *bin, struct hak_bin *frees)
+{
+    (void)bin;
+    (void)frees;
+    return 0;
+}
+
 static inline void *hak_bin_at(const struct hak_bin *bin, size_t i)
 {
     void *block = bin->first;

@@ -5,9 +5,8 @@
 
 #include "front/give.h"
 
-static HAK_INLINED struct hak_mark *blocks_mark(const struct hak_bin *bin, size_t bin_idx,
-                                                void *const *blocks, void *const *end,
-                                                struct hak_mark *mark, bool runs)
+static HAK_INLINED struct hak_mark *blocks_mark(uintptr_t tag, size_t bin_idx, void *const *blocks,
+                                                void *const *end, struct hak_mark *mark, bool runs)
 {
     struct hak_cut cut = hak_bin_cut(bin_idx);
     struct hak_page *page = HAK_NOWHERE;
@@ -16,7 +15,7 @@ static HAK_INLINED struct hak_mark *blocks_mark(const struct hak_bin *bin, size_
         length = 1;
         if (unit >= cut.limit) {
             page = hak_page_of(*blocks);
-            if (HAK_UNLIKELY(!hak_bin_owns(bin, *blocks))) {
+            if (HAK_UNLIKELY(!hak_tag_has(tag, *blocks))) {
                 HAK_CHECK(hak_page_is_open(page, bin_idx), HAK_LAYOUT_MISPLACED);
                 page = HAK_NOWHERE;
                 continue;
@@ -38,16 +37,16 @@ static HAK_INLINED struct hak_mark *blocks_mark(const struct hak_bin *bin, size_
 
 size_t hak_twice_mark(struct hak_heap *heap, size_t bin_idx, size_t count)
 {
-    const struct hak_bin *bin = &heap->bins[bin_idx];
+    uintptr_t tag = hak_heap_tag(heap, bin_idx);
     void *const *blocks;
-    size_t left = hak_bin_newest(bin, count, &blocks);
+    size_t left = hak_bin_newest(&heap->bins[bin_idx], count, &blocks);
     HAK_ASSERT(left <= HAK_MARKS_MAX);
     if (left == 0) {
         return 0;
     }
     const struct hak_mark *mark =
-        left < HAK_RUNS_FROM ? blocks_mark(bin, bin_idx, blocks, blocks + left, heap->marks, false)
-                             : blocks_mark(bin, bin_idx, blocks, blocks + left, heap->marks, true);
+        left < HAK_RUNS_FROM ? blocks_mark(tag, bin_idx, blocks, blocks + left, heap->marks, false)
+                             : blocks_mark(tag, bin_idx, blocks, blocks + left, heap->marks, true);
     return (size_t)(mark - heap->marks);
 }
 

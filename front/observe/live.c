@@ -16,6 +16,7 @@
 
 #include "front/harden/harden.h"
 #include "front/options.h"
+#include "front/tag.h"
 #include "segment/huge.h"
 #include "segment/os.h"
 
@@ -74,7 +75,7 @@ static void file_make(void)
 static void page_count(size_t page_idx)
 {
     uintptr_t tag = hak_region_tag(page_idx);
-    size_t class_idx = tag % HAK_HEAP_ALIGN / sizeof(struct hak_bin);
+    size_t class_idx = hak_tag_bin(tag);
     const struct hak_page *page = hak_page_at(page_idx);
     figures.totals[HAK_LIVE_large_blocks] += tag == HAK_TAG_LARGE;
     if (tag < HAK_TAG_BINS) {

@@ -10,6 +10,7 @@
 #include "front/observe/stats.h"
 
 #include "front/harden/pen.h"
+#include "front/tag.h"
 #include "segment/os.h"
 
 /* Of a page's descriptor only what is atomic is read: the page may change meanwhile. */
@@ -28,7 +29,7 @@ static void page_add(struct hak_stats *stats, size_t page_idx, bool hardened)
         stats->memory.retired_bytes += resting_bytes;
         return;
     }
-    size_t bin_idx = tag % HAK_HEAP_ALIGN / sizeof(struct hak_bin);
+    size_t bin_idx = hak_tag_bin(tag);
     const struct hak_geometry *geometry = &hak_classes[bin_idx].geometry;
     if (resting_bytes == geometry->span_pages * HAK_PAGE_BYTES) {
         stats->memory.retired_bytes += resting_bytes;
@@ -76,7 +77,7 @@ static void own_add(struct hak_stats *stats)
         return;
     }
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
-        stats->classes[bin_idx].cached = hak_bin_count(&heap->bins[bin_idx]);
+        stats->classes[bin_idx].cached = hak_heap_cached(heap, bin_idx);
     }
     for (size_t i = 0; i < HAK_REMOTE_ENTRIES; i++) {
         uintptr_t key = heap->remote[i].key;

@@ -17,6 +17,7 @@ const struct hak_view hak_view = {
     .end = &hak_arena.end,
     .heaps = &hak_all_heaps,
     .hardened = &hak_hardened,
+    .below = &hak_bins_below,
     .classes = hak_classes,
     .page_bytes = HAK_PAGE_BYTES,
     .segment_pages = HAK_SEGMENT_PAGES,

@@ -41,10 +41,11 @@ bool hak_visit_tell(struct hak_walk *walk, struct hak_block block, const struct 
 
 /* What this thread has freed, and would hand out again, is not live: also of a page that another
  * heap adopted. */
-static void magazine_strike(const struct hak_bin *bin, const struct hak_page *page, uint64_t *live)
+static void magazine_strike(const struct hak_heap *self, const struct hak_page *page,
+                            uint64_t *live)
 {
-    for (size_t i = 0; i < hak_bin_count(bin); i++) {
-        int64_t slot = hak_page_slot(page, hak_bin_at(bin, i));
+    for (size_t i = 0; i < hak_heap_cached(self, page->bin_idx); i++) {
+        int64_t slot = hak_page_slot(page, hak_heap_cached_at(self, page->bin_idx, i));
         if (slot >= 0) {
             live[slot / 64] &= ~((uint64_t)1 << slot % 64);
         }
@@ -61,7 +62,7 @@ static void page_note(struct hak_walk *walk, const struct hak_page *page)
         uint64_t remote = atomic_load_explicit(&page->remote[i], memory_order_acquire);
         note[1 + i] = ~(page->free[i] | remote); /* and beyond the last slot */
     }
-    magazine_strike(&walk->self->bins[page->bin_idx], page, note + 1);
+    magazine_strike(walk->self, page, note + 1);
     walk->noted_words += 1 + page->words;
 }
 
@@ -98,7 +99,7 @@ static size_t heap_note(struct hak_walk *walk, const struct hak_heap *heap, size
     for (; page_idx < hak_region_pages(); page_idx++) {
         uintptr_t tag = hak_region_tag(page_idx);
         const struct hak_page *page = hak_page_at(page_idx);
-        size_t bin_idx = (tag - (uintptr_t)heap) / sizeof(struct hak_bin);
+        size_t bin_idx = (tag - hak_heap_tag(heap, 0)) / sizeof(struct hak_bin);
         /* relaxed: constant while the heap that the tag names is held. */
         if (bin_idx >= HAK_BINS || atomic_load_explicit(&page->back, memory_order_relaxed) != 0 ||
             !hak_page_is_open(page, bin_idx) || !hak_page_is_owned(page, (uintptr_t)heap)) {

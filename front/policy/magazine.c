@@ -55,20 +55,19 @@ static bool miss_counts(struct hak_heap *heap, size_t bin_idx, bool refill)
     return burst || shelf->misses >= NEAR_MISSES_TO_GROW;
 }
 
-/* Whether the heap's magazines may hold it if this one is changed to `capacity`. What a policy
- * gives a class beyond what it may have by itself leaves a quarter for all others. */
-static bool magazine_fits(const struct hak_heap *heap, size_t bin_idx, size_t capacity)
+/* What a policy gives a class beyond what it may have by itself leaves a quarter for all others. */
+bool hak_magazine_fits(const struct hak_heap *heap, size_t bin_idx, size_t capacity)
 {
     size_t share = ALL_MAGAZINE_BYTES / hak_max(hak_heap_owned(), 1);
     size_t limit = hak_min(hak_max(share, HEAP_MAGAZINE_BYTES_MIN), HEAP_MAGAZINE_BYTES);
     limit -= capacity > hak_classes[bin_idx].max_capacity ? limit / 4 : 0;
     size_t more = (capacity - (size_t)heap->shelves[bin_idx].capacity) * slot_bytes_of(bin_idx);
-    return hak_figure(&heap->magazine_bytes) + more <= limit;
+    return hak_figure(&heap->magazine_bytes) + more <= (hak_prof_is_on() ? 2 * limit : limit);
 }
 
 static bool magazine_first(struct hak_heap *heap, size_t bin_idx, size_t capacity)
 {
-    while (capacity > 1 && !magazine_fits(heap, bin_idx, capacity)) {
+    while (capacity > 1 && !hak_magazine_fits(heap, bin_idx, capacity)) {
         capacity /= 2;
     }
     return hak_magazine_replace(heap, bin_idx, (uint16_t)capacity);
@@ -84,12 +83,13 @@ bool hak_magazine_grow(struct hak_heap *heap, size_t bin_idx, bool refill)
     if (shelf->capacity == 0) {
         return magazine_first(heap, bin_idx, ruled != 0 ? ruled : class->first_capacity);
     }
-    if (!wanted || shelf->capacity >= most) {
+    bool grows = hak_prof_is_on() && hak_prof_grows(heap, bin_idx);
+    if (!grows && (!wanted || shelf->capacity >= most)) {
         return false;
     }
     shelf->misses = 0;
-    size_t capacity = hak_min((size_t)shelf->capacity * 2 + 1, most);
-    return magazine_fits(heap, bin_idx, capacity) &&
+    size_t next = (size_t)shelf->capacity * 2 + 1, capacity = grows ? next : hak_min(next, most);
+    return hak_magazine_fits(heap, bin_idx, capacity) &&
            hak_magazine_replace(heap, bin_idx, (uint16_t)capacity);
 }
 
@@ -106,7 +106,7 @@ void hak_magazine_rule(struct hak_heap *heap, size_t bin_idx)
     if (count > most) { /* half of it at least: what stays is within HAK_MARKS_MAX */
         hak_heap_flush(heap, bin_idx, hak_max(count - most, (count + 1) / 2));
     }
-    if (shelf->capacity > most || magazine_fits(heap, bin_idx, most)) {
+    if (shelf->capacity > most || hak_magazine_fits(heap, bin_idx, most)) {
         (void)hak_magazine_replace(heap, bin_idx, (uint16_t)most);
     }
 }

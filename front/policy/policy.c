@@ -100,7 +100,9 @@ void hak_policy_apply(struct hak_heap *heap)
 {
     heap->policy = hak_policy_now();
     for (size_t bin_idx = 1; bin_idx < HAK_BINS; bin_idx++) {
+        hak_prof_join(heap, bin_idx);
         hak_magazine_rule(heap, bin_idx);
+        hak_prof_split(heap, bin_idx);
     }
 }
 

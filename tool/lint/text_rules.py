@@ -109,12 +109,14 @@ def conditionals(tree):
 MAX_C_LINES = 600
 MAX_H_LINES = 200
 ADD_ONS = ("front/harden/", "front/policy/", "front/observe/")
+PROFILE = ("front/profile/",)  # why by itself: design/0026
 GROUPS = (  # name, lines at most, members
     ("region/, segment/ and front/*.c", 6000,
      lambda path: path.startswith(("region/", "segment/"))
-     or (path.startswith("front/") and not path.startswith(ADD_ONS))),
+     or (path.startswith("front/") and not path.startswith(ADD_ONS + PROFILE))),
     ("front/harden/, front/policy/ and front/observe/", 4000,
      lambda path: path.startswith(ADD_ONS)),
+    ("front/profile/", 1000, lambda path: path.startswith(PROFILE)),
 )
 
 
