@@ -25,6 +25,7 @@
 #include "doctor.h"
 #include "heap.h"
 #include "options.h"
+#include "prof.h"
 
 enum { EXIT_SELF = 125, EXIT_NOT_RUNNABLE = 126, EXIT_NOT_FOUND = 127 };
 
@@ -36,6 +37,8 @@ static const char help[] =
     "       hakmem map PID|FILE [--json] [--show fill|class|owner] [--svg FILE]\n"
     "                  [--save FILE]\n"
     "       hakmem top PID [--once] [--json] [--published]\n"
+    "       hakmem prof FILE [-o FILE] [--svg|--table|--collapsed|--pprof|--leaks]\n"
+    "                   [--allocated] [--objects]\n"
     "       hakmem options [--json | --markdown | --man]\n"
     "       hakmem --help | --version\n"
     "\n"
@@ -63,6 +66,12 @@ static const char help[] =
     "        Neither stops the process. Both read its memory, which takes the\n"
     "        rights of a debugger; where these lack, or with --published, top shows\n"
     "        what a process publishes that was started with HAKMEM_LIVE=1.\n"
+    "prof    shows the profile that a process started with HAKMEM_PROF=1 wrote: a\n"
+    "        table of the functions that allocated what lives, and a flame graph as\n"
+    "        FILE.svg. Or just one of them: --svg, --table, stacks on a line each\n"
+    "        (--collapsed), the form of `go tool pprof` (--pprof), or what was not\n"
+    "        freed with its stacks (--leaks). --allocated: all that was ever\n"
+    "        allocated; --objects: numbers of blocks. -o FILE: where to.\n"
     "\n"
     "hakmem-json(5) says what --json writes.\n"
     "\n"
@@ -71,10 +80,11 @@ static const char help[] =
     "when PROGRAM cannot be run, 127 when it is not found. The doctor's is 0 when\n"
     "there is nothing to fix, 1 when something that the environment asks for cannot\n"
     "be had or nothing tells that it can, 2 when it was called wrongly or cannot\n"
-    "write. map and top end with 1 when a file cannot be read or written or the\n"
-    "process ends meanwhile, 2 when called wrongly, 3 when there is no such\n"
-    "process, 4 without the rights, 5 when the library is not in the process, 6\n"
-    "when it is another version's. ab's are in its own help.\n";
+    "write. prof ends with 1 when a file cannot be read or written or is no profile,\n"
+    "2 when called wrongly. map and top end with 1 when a file cannot be read or\n"
+    "written or the process ends meanwhile, 2 when called wrongly, 3 when there is\n"
+    "no such process, 4 without the rights, 5 when the library is not in the\n"
+    "process, 6 when it is another version's. ab's are in its own help.\n";
 
 /* Says on stderr what is wrong; returns the exit status of the command's own failures. */
 static int complain(const char *what, const char *detail)
@@ -254,10 +264,10 @@ static const struct verb {
     const char *name;
     int (*act)(char **arguments);
 } verbs[] = {
-    {"run", run},         {"record", record},           {"ab", compare},
-    {"doctor", doctor},   {"options", options_print},   {"map", map_command},
-    {"top", top_command}, {"--help", help_print},       {"-h", help_print},
-    {"help", help_print}, {"--version", version_print},
+    {"run", run},         {"record", record},         {"ab", compare},
+    {"doctor", doctor},   {"options", options_print}, {"map", map_command},
+    {"top", top_command}, {"prof", prof_command},     {"--help", help_print},
+    {"-h", help_print},   {"help", help_print},       {"--version", version_print},
 };
 
 int main(int count, char **arguments)

@@ -3,7 +3,7 @@ _hakmem() {
     local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]:-} options=
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        mapfile -t COMPREPLY < <(compgen -W "run record ab doctor options map top --help --version" -- "$word")
+        mapfile -t COMPREPLY < <(compgen -W "run record ab doctor options map top prof --help --version" -- "$word")
         return
     fi
     case $verb in
@@ -14,6 +14,7 @@ _hakmem() {
     options) options='--json --markdown --man' ;;
     map) options='--json --show --svg --save' ;;
     top) options='--once --json --published' ;;
+    prof) options='-o --svg --table --collapsed --pprof --leaks --allocated --objects' ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")

@@ -10,6 +10,7 @@ _hakmem() {
             'options:list the environment variables'
             'map:draw the heap of a running process'
             'top:show what a process has of each size'
+            'prof:show a profile of the heap'
         )
         _describe verb verbs
         return
@@ -24,6 +25,9 @@ _hakmem() {
     map) _arguments '1:pid or file:_pids' '--json' '--show[what signs tell]:what:(fill class owner)' \
         '--svg[picture]:file:_files' '--save[for later]:file:_files' ;;
     top) _arguments '1:pid:_pids' '--once' '--json' '--published' ;;
+    prof) _arguments '1:profile:_files' '-o[where to]:file:_files' '--svg[flame graph]' '--table[functions]' \
+        '--collapsed[a line a stack]' '--pprof[for go tool pprof]' '--leaks[what was not freed]' \
+        '--allocated[all, not what lives]' '--objects[numbers of blocks]' ;;
     esac
 }
 _hakmem "$@"

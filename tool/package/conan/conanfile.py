@@ -6,6 +6,7 @@ from conan import ConanFile
 from conan.errors import ConanInvalidConfiguration
 from conan.tools.cmake import CMake, CMakeDeps, CMakeToolchain, cmake_layout
 from conan.tools.files import copy
+from conan.tools.gnu import PkgConfigDeps
 
 
 class HakmemConan(ConanFile):
@@ -29,12 +30,15 @@ class HakmemConan(ConanFile):
 
     def requirements(self):
         self.requires("xxhash/[>=0.8]", visible=False)
+        self.requires("zlib/[>=1.2.11]", visible=False)
+        self.requires("elfutils/[>=0.186]", visible=False)
 
     def layout(self):
         cmake_layout(self)
 
     def generate(self):
         CMakeDeps(self).generate()
+        PkgConfigDeps(self).generate()
         CMakeToolchain(self).generate()
 
     def build(self):
