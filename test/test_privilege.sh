@@ -18,7 +18,8 @@ refused='HAKMEM_HUGETLBFS HAKMEM_HUGE_REQUIRE HAKMEM_HARDEN HAKMEM_LIVE'
 # These write what is none of a caller's business, end the program, or call what it would not.
 refused+=' HAKMEM_STATS HAKMEM_LOCK_STATS HAKMEM_SHARED_POOL_LOCK_STATS HAKMEM_GUARD
 HAKMEM_GUARD_REPORT HAKMEM_GUARD_STATS HAKMEM_EXTERNAL_GUARD_STATS HAKMEM_GUARD_LOG
-HAKMEM_EXTERNAL_GUARD_LOG'
+HAKMEM_EXTERNAL_GUARD_LOG HAKMEM_PROF HAKMEM_PROF_BYTES HAKMEM_PROF_SIGNAL HAKMEM_PROF_LEAKS
+HAKMEM_PROF_STACKS HAKMEM_PROF_FILE HAKMEM_PROF_WHEN'
 # They choose sizes and times, and protect: a caller can do no harm by them.
 obeyed='HAKMEM_ARENA_GIB HAKMEM_ARENA_MB_INIT HAKMEM_ARENA_MB_MAX HAKMEM_ARENA_GROWTH_LEVELS
 HAKMEM_POOL_TLS_ARENA_MB_INIT HAKMEM_POOL_TLS_ARENA_MB_MAX HAKMEM_POOL_TLS_ARENA_GROWTH_LEVELS
@@ -123,6 +124,11 @@ for program in shared static; do
     expect $program.setuid secure 0 "$whole_secure" HAKMEM_POLICY="$work/mount/none"
     expect $program.setuid secure 0 "$whole_secure" HAKMEM_POLICY=low-memory
     expect $program.setuid 'line 1: unknown key wrong' 0 "*$whole_secure" HAKMEM_POLICY=wrong
+    # A profile, and its file.
+    expect $program 'HAKMEM_PROF=2 is out of range' 0 "*$whole_plain" HAKMEM_PROF=2
+    profile=(HAKMEM_PROF_BYTES=4096 HAKMEM_PROF_FILE="$work/mount/p" HAKMEM_PROF_LEAKS=1)
+    expect $program.setuid secure 0 "$whole_secure" HAKMEM_PROF=1 "${profile[@]}"
+    expect $program.setuid secure 0 "$whole_secure" HAKMEM_PROF=2 HAKMEM_PROF_SIGNAL=65
     # Figures of the heap.
     if [[ -d /dev/shm ]]; then
         expect $program published 0 $'plain\npublished\nwhole' HAKMEM_LIVE=1
