@@ -9,7 +9,8 @@
 #include "hak_probe.h"
 #include "segment/large.h"
 
-/* A page with free slots; when memory is out, once more after everything spare was given back. */
+/* A page with free slots; when memory is out, once more after everything spare was given back, and
+ * then one of any heap that can be held: each look asks one. */
 static struct hak_page *page_find(struct hak_heap *heap, size_t bin_idx)
 {
     struct hak_page *page = hak_shelf_page(heap, bin_idx);
@@ -17,6 +18,13 @@ static struct hak_page *page_find(struct hak_heap *heap, size_t bin_idx)
         (void)hak_heap_trim();
         hak_heap_release_all(heap);
         page = hak_shelf_page(heap, bin_idx);
+        const struct hak_heap *last = heap->idle_at;
+        while (page == NULL) {
+            page = hak_shelf_adopt(heap, bin_idx) ? hak_shelf_current(heap, bin_idx) : NULL;
+            if (heap->idle_at == last) {
+                break;
+            }
+        }
     }
     return page;
 }

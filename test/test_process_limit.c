@@ -359,6 +359,55 @@ static void limit__threads_at_the_limit__nothing_is_lost(void **state)
     scenario_run(use_from_threads, NULL);
 }
 
+/* ---- sleepers ------------------------------------------------------------------------------- */
+
+#define SLEEPERS 5
+#define SLEEPER_SIZES 10
+static pthread_barrier_t turn;
+
+/* Keeps a block each of sizes that no other thread has, in a page each. */
+static void *sleep_on_pages(void *first)
+{
+    void *mine[SLEEPER_SIZES];
+    for (size_t i = 0; i < SLEEPER_SIZES; i++)
+        SUPPORT_REQUIRE((mine[i] = hak_malloc(((uintptr_t)first + i) * 16)) != NULL);
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn);
+    for (size_t i = 0; i < SLEEPER_SIZES; i++)
+        hak_free(mine[i]);
+    return NULL;
+}
+
+/* There is memory for no page more, but each size has one that is nearly free, in some heap. */
+static void take_what_sleepers_spare(void *unused)
+{
+    pthread_t threads[SLEEPERS];
+    void *spared[SLEEPERS * SLEEPER_SIZES];
+    (void)unused;
+    begin("16M");
+    SUPPORT_REQUIRE(pthread_barrier_init(&turn, NULL, SLEEPERS + 1) == 0);
+    for (uintptr_t i = 0; i < SLEEPERS; i++)
+        SUPPORT_REQUIRE(pthread_create(&threads[i], NULL, sleep_on_pages,
+                                       (void *)(1 + i * SLEEPER_SIZES)) == 0);
+    pthread_barrier_wait(&turn);
+    size_t count = take_until_out(2 * HAK_PAGE_BYTES);
+    for (size_t i = 0; i < SUPPORT_COUNT(spared); i++)
+        SUPPORT_REQUIRE((spared[i] = hak_malloc((1 + i) * 16)) != NULL);
+    check();
+    pthread_barrier_wait(&turn);
+    for (size_t i = 0; i < SLEEPERS; i++)
+        SUPPORT_REQUIRE(pthread_join(threads[i], NULL) == 0);
+    for (size_t i = 0; i < SUPPORT_COUNT(spared); i++)
+        hak_free(spared[i]);
+    give_all(count, 2 * HAK_PAGE_BYTES);
+}
+
+static void limit__other_threads_sleep_on_free_slots__serves_those(void **state)
+{
+    (void)state;
+    scenario_run(take_what_sleepers_spare, NULL);
+}
+
 /* ---- the step ------------------------------------------------------------------------------- */
 
 /* Claims of pages, one by one: the last that fits is had, the next is not and leaves no trace. */
@@ -411,6 +460,7 @@ int main(void)
         cmocka_unit_test(limit__block_grows_beside_freed_blocks__they_are_given_back),
         cmocka_unit_test(limit__nothing_can_be_given_back__refuses),
         cmocka_unit_test(limit__threads_at_the_limit__nothing_is_lost),
+        cmocka_unit_test(limit__other_threads_sleep_on_free_slots__serves_those),
         cmocka_unit_test(limit__pages_claimed__counts_to_the_page),
     };
     return cmocka_run_group_tests_name("process_limit", tests, NULL, NULL);
