@@ -19,11 +19,8 @@ static struct hak_page *page_find(struct hak_heap *heap, size_t bin_idx)
         hak_heap_release_all(heap);
         page = hak_shelf_page(heap, bin_idx);
         const struct hak_heap *last = heap->idle_at;
-        while (page == NULL) {
-            page = hak_shelf_adopt(heap, bin_idx) ? hak_shelf_current(heap, bin_idx) : NULL;
-            if (heap->idle_at == last) {
-                break;
-            }
+        while (page == NULL && (hak_shelf_adopt(heap, bin_idx) || heap->idle_at != last)) {
+            page = hak_shelf_current(heap, bin_idx);
         }
     }
     return page;
