@@ -18,7 +18,7 @@ static struct hak_page *page_find(struct hak_heap *heap, size_t bin_idx)
         (void)hak_heap_trim();
         hak_heap_release_all(heap);
         page = hak_shelf_page(heap, bin_idx);
-        const struct hak_heap *last = heap->idle_at;
+        const struct hak_heap *last = heap->idle_at != NULL ? heap->idle_at : heap;
         while (page == NULL && (hak_shelf_adopt(heap, bin_idx) || heap->idle_at != last)) {
             page = hak_shelf_current(heap, bin_idx);
         }
