@@ -124,11 +124,41 @@ static void harden_faults__purge_of_free_pages_refused__next_block_is_zero(void 
         fail_msg("status %#x: %s", (unsigned)end.status, end.text);
 }
 
+/* A block that shrinks where its memory cannot be given back, and grows again in place. */
+static void shrink_unpurged(void *unused)
+{
+    enum { LESS = 600000, MORE = 1000000 };
+    (void)unused;
+    hak_fake_wake(4096);
+    hak_fake_purge_keeps = true;
+    char *block = support_hide(hak_malloc(MORE));
+    SUPPORT_REQUIRE(block != NULL);
+    memset(block, 'x', MORE);
+    hak_fake_fail(HAK_FAKE_PURGE, 1, HAK_FAKE_FOREVER);
+    SUPPORT_REQUIRE(hak_realloc(block, LESS) == block);
+    SUPPORT_REQUIRE(hak_fake_failures(HAK_FAKE_PURGE) > 0);
+    SUPPORT_REQUIRE(hak_realloc(block, MORE) == block);
+    SUPPORT_REQUIRE(block[0] == 'x' && block[LESS - 1] == 'x');
+    SUPPORT_REQUIRE(support_is_zero(block + LESS, MORE - LESS));
+    hak_fake_heal();
+    hak_free(block);
+    SUPPORT_REQUIRE(hak_segment_is_valid() && hak_fake_mistakes() == 0);
+}
+
+static void harden_faults__purge_of_what_shrinks_refused__is_zero_when_it_grows(void **state)
+{
+    (void)state;
+    struct support_end end = support_run_child(shrink_unpurged, NULL);
+    if (end.status != 0 || end.text[0] != '\0')
+        fail_msg("status %#x: %s", (unsigned)end.status, end.text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(harden_faults__each_call_refused__nothing_is_lost),
         cmocka_unit_test(harden_faults__purge_of_free_pages_refused__next_block_is_zero),
+        cmocka_unit_test(harden_faults__purge_of_what_shrinks_refused__is_zero_when_it_grows),
     };
     setenv("HAKMEM_HARDEN", "1", 1);    /* read when the fake kernel wakes */
     setenv("HAKMEM_ARENA_GIB", "1", 1); /* so that freed large blocks leave their rest */

@@ -13,7 +13,7 @@
 
 #define LARGE_BYTES ((size_t)300000)
 #define SLOT_BYTES ((size_t)30000)
-#define SLOTS 300 /* more than a class keeps when they are free */
+#define SLOTS 300               /* more than a class keeps when they are free */
 #define FEW_BYTES ((size_t)100) /* so many slots a page that their bitmaps are a record, too */
 #define ROOM_STEPS 48
 
