@@ -110,7 +110,7 @@ inline enter()
 inline flush()
 {
     work_start();
-    load(WORD, relaxed, word); /* front/give.h:hak_bin_owns, its tag */
+    load(WORD, relaxed, word); /* front/give.h:hak_tag_has, its tag */
     if
     :: word == 0 -> use(PAGE) /* segment/run.h:hak_page_give */
     :: else -> word = 0       /* front/remote.c:hak_remote_free */
