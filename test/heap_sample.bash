@@ -127,10 +127,9 @@ expect_refusals() {
     fi
     # A library whose view says that it is of version 99.
     python3 - "$library" "$work/other.so" <<'PY'
-import sys
+import re, sys
 data = bytearray(open(sys.argv[1], "rb").read())
-at = data.index(b"hakview\0\1\0\0\0")
-data[at + 8] = 99
+data[re.search(rb"hakview\0.\0\0\0", data, re.S).start() + 8] = 99
 open(sys.argv[2], "wb").write(data)
 PY
     # shellcheck disable=SC2119
