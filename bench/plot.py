@@ -10,8 +10,8 @@ import math
 import sys
 
 ROW, TOP, LEFT, RIGHT, WIDTH, FOOT = 24, 58, 150, 70, 720, 44
-LOW, HIGH = 0.5, 12.0
-TICKS = (0.5, 1, 2, 4, 8)
+LOW, HIGH = 0.5, 16.0
+TICKS = (0.5, 1, 2, 4, 8, 16)
 # Colours that stay apart for those who see fewer of them; shapes that stay apart without any.
 LOOKS = (("#0060a8", "circle"), ("#c04a00", "square"), ("#00775a", "diamond"), ("#a03a80", "triangle"))
 
