@@ -85,7 +85,7 @@ static bool page_close(struct hak_heap *heap, struct hak_page *page)
     enum hak_list kind = page->list;
     list_remove(shelf, page); /* before the page may be another's */
     struct hak_learner_use use = hak_learner_use(page);
-    if (!hak_page_close(page, (uintptr_t)heap, &heap->meta)) {
+    if (!hak_page_close(page, (uintptr_t)heap, &heap->meta, true)) {
         list_push_head(shelf, kind, page);
         return false;
     }

@@ -81,7 +81,7 @@ static bool remote_is_clear(const struct hak_page *page)
     return bits == 0;
 }
 
-bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool *meta)
+bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool *meta, bool dirty)
 {
     HAK_ASSERT(hak_page_free_count(page) == page->slots);
     HAK_CHECK(remote_is_clear(page), HAK_MESSAGE_TWICE);
@@ -98,7 +98,7 @@ bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool
         hak_meta_give(meta, page->free, hak_page_record_bytes(page));
     }
     hak_region_set(hak_page_idx(page), page->span_pages, HAK_TAG_NONE);
-    hak_pages_release(hak_page_idx(page), page->span_pages, true);
+    hak_pages_release(hak_page_idx(page), page->span_pages, dirty);
     return true;
 }
 

@@ -160,9 +160,9 @@ static inline bool hak_page_is_owned(const struct hak_page *page, uintptr_t owne
 struct hak_page *hak_page_open(size_t page_idx, const struct hak_geometry *geometry,
                                uint8_t bin_idx, uintptr_t owner, struct hak_meta_pool *meta);
 
-/* Closes a page whose slots are all free; its slots of the segment go back. False while a freer
- * has it on its way to the owner's list. */
-bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool *meta);
+/* Closes a page whose slots are all free; its slots of the segment go back, `dirty` or known to be
+ * zero. False while a freer has it on its way to the owner's list. */
+bool hak_page_close(struct hak_page *page, uintptr_t owner, struct hak_meta_pool *meta, bool dirty);
 
 /* Takes the `count` lowest free slots; writes their blocks to top[0], top[-1], ... so that the
  * lowest is popped first. There are that many. [owner] */

@@ -115,7 +115,7 @@ static void check_every_bin(void *unused)
         SUPPORT_REQUIRE(hak_page_is_owned(page, OWNER) && !hak_page_is_owned(page, OTHER_OWNER));
         SUPPORT_REQUIRE(hak_page_is_open(page, bin) && !hak_page_is_open(page, bin - 1));
         SUPPORT_REQUIRE(hak_page_free_count(page) == page->slots && hak_page_is_valid(page));
-        SUPPORT_REQUIRE(hak_page_close(page, OWNER, &meta));
+        SUPPORT_REQUIRE(hak_page_close(page, OWNER, &meta, true));
         SUPPORT_REQUIRE(!hak_page_is_open(page, bin) && !hak_page_is_owned(page, OWNER));
     }
     SUPPORT_REQUIRE(hak_segment_is_valid());
@@ -189,7 +189,7 @@ static void take_and_give(void *unused)
         take_and_check(page, hak_page_free_count(page)); /* all there are */
         SUPPORT_REQUIRE(hak_page_free_count(page) == 0 && held_count == page->slots);
         give_and_check(page, held_count, &seed);
-        SUPPORT_REQUIRE(hak_page_close(page, OWNER, &meta));
+        SUPPORT_REQUIRE(hak_page_close(page, OWNER, &meta, true));
     }
 }
 
@@ -282,7 +282,7 @@ static void close_with_remote_bits(void *unused)
     (void)unused;
     struct hak_page *page = page_of_bin(4);
     hak_page_free_remote(page, 9, 1);
-    hak_page_close(page, OWNER, &meta);
+    hak_page_close(page, OWNER, &meta, true);
 }
 
 static void page__what_is_no_live_block_freed__stops(void **state)
@@ -383,13 +383,13 @@ static void check_leaving(struct remote_model *model, struct hak_page *page)
         model_step(model, page, STEP_FREE);
         model_step(model, page, STEP_COLLECT);
     }
-    SUPPORT_REQUIRE(!hak_page_close(page, OTHER_OWNER, &meta));
+    SUPPORT_REQUIRE(!hak_page_close(page, OTHER_OWNER, &meta, true));
     if (model->pending) {
-        SUPPORT_REQUIRE(!hak_page_close(page, OWNER, &meta));
+        SUPPORT_REQUIRE(!hak_page_close(page, OWNER, &meta, true));
         model_compare(model, page, OWNER);
         model_step(model, page, STEP_DRAIN);
     }
-    SUPPORT_REQUIRE(hak_page_close(page, OWNER, &meta));
+    SUPPORT_REQUIRE(hak_page_close(page, OWNER, &meta, true));
     SUPPORT_REQUIRE(atomic_load(&page->word) == 0);
     SUPPORT_REQUIRE(hak_dirty_bytes() == HAK_PAGE_BYTES);
     SUPPORT_REQUIRE(hak_region_tag(hak_page_idx(page)) == HAK_TAG_NONE);
@@ -444,9 +444,9 @@ static void check_stale(void *unused)
         hak_page_clear_stale(page);
         SUPPORT_REQUIRE(hak_page_free_remote(page, 0, 8) == 0);
         SUPPORT_REQUIRE(hak_page_collect(page) == FEW_SLOTS && hak_page_is_valid(page));
-        SUPPORT_REQUIRE(!hak_page_close(page, OWNER, &meta));
+        SUPPORT_REQUIRE(!hak_page_close(page, OWNER, &meta, true));
         hak_page_clear_pending(page);
-        SUPPORT_REQUIRE(hak_page_close(page, OWNER, &meta));
+        SUPPORT_REQUIRE(hak_page_close(page, OWNER, &meta, true));
     }
 }
 

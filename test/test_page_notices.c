@@ -76,7 +76,7 @@ static void race_for_a_page(void *unused)
     SUPPORT_REQUIRE(atomic_load(&owners[back + 1 - there].pending) == NULL);
     hak_page_clear_pending(page);
     SUPPORT_REQUIRE(hak_page_collect(page) == page->slots);
-    SUPPORT_REQUIRE(hak_page_close(page, (uintptr_t)owner, &meta));
+    SUPPORT_REQUIRE(hak_page_close(page, (uintptr_t)owner, &meta, true));
     free(blocks);
 }
 

@@ -182,7 +182,7 @@ static size_t owner_step(size_t i, uint64_t *seed)
         return 0;
     }
     if (hak_page_free_count(page) == page->slots && support_random(seed) % 2 == 0) {
-        if (hak_page_close(page, owner_of(page), &meta))
+        if (hak_page_close(page, owner_of(page), &meta, true))
             page_open(i, seed);
         return 0;
     }
@@ -207,7 +207,7 @@ static void owner_end(void)
         (void)hak_page_collect(pages[i]);
         SUPPORT_REQUIRE(hak_page_free_count(pages[i]) == pages[i]->slots);
         SUPPORT_REQUIRE(hak_page_is_valid(pages[i]));
-        SUPPORT_REQUIRE(hak_page_close(pages[i], owner_of(pages[i]), &meta));
+        SUPPORT_REQUIRE(hak_page_close(pages[i], owner_of(pages[i]), &meta, true));
     }
 }
 

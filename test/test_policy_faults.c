@@ -34,7 +34,7 @@ static void obey_without_memory(void *unused)
     size_t bin_idx = hak_class_bin(256);
     (void)unused;
     hak_fake_wake(4096);
-    void *block = hak_malloc(256);
+    void *block = hak_malloc(250);
     SUPPORT_REQUIRE(block != NULL);
     uint16_t before = hak_heap_self->shelves[bin_idx].capacity;
     SUPPORT_REQUIRE(hak_policy_set("class 256 capacity 1023", fault, sizeof fault) == 0);
@@ -45,13 +45,13 @@ static void obey_without_memory(void *unused)
     SUPPORT_REQUIRE(strcmp(fault, "out of memory, or of policies") == 0);
     /* The heap obeys as far as it can. */
     hak_malloc_trim(0); /* empties the magazine: the next block takes a slow path */
-    hak_free(hak_malloc(256));
+    hak_free(hak_malloc(250));
     SUPPORT_REQUIRE(hak_heap_self->policy == hak_policy_now());
     SUPPORT_REQUIRE(hak_heap_self->shelves[bin_idx].capacity == before && hak_heap_is_valid());
     hak_fake_heal();
     SUPPORT_REQUIRE(hak_policy_set("class 256 capacity 700", fault, sizeof fault) == 0);
     hak_malloc_trim(0);
-    hak_free(hak_malloc(256));
+    hak_free(hak_malloc(250));
     SUPPORT_REQUIRE(hak_heap_self->shelves[bin_idx].capacity == 700 && hak_heap_is_valid());
     hak_free(block);
 }

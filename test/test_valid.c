@@ -5,6 +5,7 @@
  * ctest: labels=quick timeout=60 core=fake
  */
 #include "front/heap.h"
+#include "front/layout.h"
 #include "hakmem.h"
 #include "scenario.h"
 
@@ -43,7 +44,7 @@ static struct hak_heap *heap_with(size_t bytes)
 static void break_magazine(void *bytes)
 {
     struct hak_heap *heap = heap_with(*(size_t *)bytes);
-    struct hak_bin *bin = &heap->bins[hak_class_bin(*(size_t *)bytes)];
+    struct hak_bin *bin = &heap->bins[hak_class_bin(*(size_t *)bytes + HAK_LAYOUT_BYTES)];
     size_t count = hak_bin_count(bin);
     SUPPORT_REQUIRE(count >= 2);
     void **oldest = bin->top - count + 1;
@@ -58,7 +59,7 @@ static void break_magazine(void *bytes)
 static void break_page(void *bytes)
 {
     struct hak_heap *heap = heap_with(*(size_t *)bytes);
-    size_t bin_idx = hak_class_bin(*(size_t *)bytes);
+    size_t bin_idx = hak_class_bin(*(size_t *)bytes + HAK_LAYOUT_BYTES);
     hak_malloc_trim(0);                   /* what was freed goes from the magazine to the pages */
     SUPPORT_REQUIRE(hak_heap_is_valid()); /* and the next slow path has no more of that to do */
     struct hak_page *page = heap->shelves[bin_idx].lists[HAK_LIST_PARTIAL].head;

@@ -210,13 +210,14 @@ static bool page_close(struct hak_pen *pen, struct hak_page *page)
     if (notes->guarded && !hak_fence_open(hak_page_start(page), hak_page_bytes(page))) {
         return false;
     }
-    hak_pages_uncount(notes->idle ? (size_t)0 - page->span_pages : 0);
+    bool idle = notes->idle;
+    hak_pages_uncount(idle ? (size_t)0 - page->span_pages : 0);
     hak_pen_move(pen, page, HAK_ON_NONE);
     hak_meta_give(&pen->meta, notes, sizeof *notes);
     page->notes = NULL;
     void *never = hak_slot_start(page, 0);
     (void)hak_page_give(page, hak_cut_of(page), 0, &never, &never + 1, false);
-    return hak_page_close(page, (uintptr_t)pen, &pen->meta);
+    return hak_page_close(page, (uintptr_t)pen, &pen->meta, !idle);
 }
 
 void hak_pen_tidy(struct hak_pen *pen, size_t empty_bytes_max)
