@@ -78,6 +78,10 @@ expect 'the figure' 0 'coverage: 87.50 % of 8 lines ran; of 1 that did not, 0 ha
     "$one:1: why\n" --goal 87 one two
 expect 'one build only' 1 'front/part.h:6: both: NO REASON' "$one:1: why\n" --goal 50 one
 expect 'nothing ran' 1 'coverage: 0.00 % of 8 lines ran' '' --goal 50 never
+cp -r two cut
+for counts in cut/*.gcda; do : >"$counts"; done
+expect 'killed as it wrote' 0 'NOT READABLE, its counts are left out' "$one:1: why\n" --goal 50 one two cut
+expect 'nothing else was written' 1 'front/part.h:6: both: NO REASON' "$one:1: why\n" --goal 50 one cut
 touch front/other.c
 expect 'not counted' 1 'NOT COUNTED: front/other.c' "$one:1: why\n" --goal 50 one two
 mkdir -p data/front
