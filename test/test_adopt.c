@@ -201,6 +201,9 @@ static void hold_what_is_or_becomes(void *unused)
     SUPPORT_REQUIRE(!hak_heap_hold_idle(target) && !hak_heap_hold_idle(target));
     SUPPORT_REQUIRE(hak_fake_count(HAK_FAKE_BARRIER) == calls + 1);
     SUPPORT_REQUIRE(atomic_load(&target->holder) == 0);
+    (void)hak_heap_trim(); /* reserves all that are idle */
+    SUPPORT_REQUIRE(hak_fake_count(HAK_FAKE_BARRIER) == calls + 1);
+    SUPPORT_REQUIRE(atomic_load(&target->holder) == 0);
     hak_fake_heal();
     hak_fake_advance_ms(1000);
     hak_heap_poll();

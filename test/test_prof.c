@@ -294,7 +294,12 @@ static void large__resized_and_freed__what_is_left_is_nothing(void **state)
     char *same = hak_realloc(block, 8 * MIB - 1);
     struct sums again = sums_of(0, 0);
     assert_true(same == block && again.taken_bytes == grown.taken_bytes);
-    hak_free(same);
+    char *less = hak_realloc(same, MIB);
+    struct sums shrunk = sums_of(0, 0);
+    assert_true(less == same && shrunk.taken_bytes - again.taken_bytes == MIB);
+    double freed_bytes = shrunk.freed_bytes - before.freed_bytes;
+    assert_true(shrunk.taken_bytes - before.taken_bytes - freed_bytes == MIB);
+    hak_free(less);
     struct sums after = sums_of(0, 0);
     assert_true(after.taken_bytes - before.taken_bytes == after.freed_bytes - before.freed_bytes);
 }

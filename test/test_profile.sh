@@ -108,6 +108,12 @@ done | sort -n >children
 [[ $(head -1 children) == 0 ]] || fail "the parent has what its child kept: $(<children)"
 (($(tail -1 children) > 60 << 20)) || fail "the child has not what it kept: $(<children)"
 
+# --- a signal that comes while a profile is written: that one is enough
+profiled HAKMEM_PROF_SIGNAL="$(kill -l XFSZ)" HAKMEM_PROF_WHEN="$work/now" ./load small cut="$work/now"
+files 2
+[[ $(stat -c %s p.*.0.heap) == 1000 ]] || fail "not cut at the limit: $(ls -l p.*)"
+about keep_small 4800000 p.*.1.heap
+
 # --- what was not freed
 profiled HAKMEM_PROF_LEAKS=1 ./load small large
 leaked=$(sed -n 's/^hakmem: load: about \([0-9]*\) bytes in [0-9]* blocks were not freed; hakmem prof --leaks p\.[0-9.]*heap says where$/\1/p' err)
@@ -125,6 +131,16 @@ rm -f p.*
     exec env HAKMEM_PROF=1 HAKMEM_PROF_FILE=p LD_PRELOAD="$library" ./load small
 )
 [[ ! -e victim ]] || fail "a profile went through a link"
+files 1
+rm -f p.*
+( # a thousand names are tried
+    touch "p.$BASHPID."{0..999}.heap
+    exec env HAKMEM_PROF=1 HAKMEM_PROF_FILE=p LD_PRELOAD="$library" ./load small 2>err
+)
+grep -q '^hakmem: HAKMEM_PROF_FILE=p\.[0-9]*\.999\.heap cannot be written$' err || fail "not said: $(<err)"
+[[ -z $(find . -name 'p.*' -size +0) ]] || fail "a file was written over"
+profiled HAKMEM_PROF_SIGNAL="$(kill -l KILL)" ./load small
+grep -q '^hakmem: HAKMEM_PROF_SIGNAL: no such signal can be had, using none$' err || fail "not said: $(<err)"
 files 1
 profiled HAKMEM_PROF_FILE=/nowhere/p ./load small
 grep -q 'HAKMEM_PROF_FILE=/nowhere/p.* cannot be written' err || fail "not said: $(<err)"

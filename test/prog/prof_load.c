@@ -7,6 +7,7 @@
  *   churn    4 000 000 times a block of 64 bytes that is freed at once (churn_small)
  *   signal   raises SIGUSR2
  *   file=F   makes the file F, and allocates until it is gone
+ *   cut=F    the same while files may have 1000 bytes: who writes more gets SIGXFSZ
  *   fork     a child that keeps 64 blocks of 1 MiB (keep_child) and exits
  *   code     keeps 16 blocks of 1 MiB (keep_below) through code that was made at run time, with
  *            frame pointers and without unwind tables
@@ -19,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,6 +80,17 @@ NOINLINE static void wait_for(const char *path)
     }
 }
 
+NOINLINE static void wait_while_files_are_cut(const char *path)
+{
+    struct rlimit before, now;
+    (void)getrlimit(RLIMIT_FSIZE, &before);
+    now = before;
+    now.rlim_cur = 1000;
+    (void)setrlimit(RLIMIT_FSIZE, &now);
+    wait_for(path);
+    (void)setrlimit(RLIMIT_FSIZE, &before);
+}
+
 NOINLINE static void fork_child(void)
 {
     if (fork() == 0) {
@@ -121,6 +134,8 @@ int main(int count, char **arguments)
             (void)raise(SIGUSR2);
         } else if (strncmp(arguments[i], "file=", 5) == 0) {
             wait_for(arguments[i] + 5);
+        } else if (strncmp(arguments[i], "cut=", 4) == 0) {
+            wait_while_files_are_cut(arguments[i] + 4);
         }
     }
     return 0;
