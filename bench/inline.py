@@ -3,8 +3,9 @@
 
 Runs bench_inline, its loops by a call (hak_malloc, hak_free), in line (hakmem_inline.h), and in
 line with the size told to free, for blocks of 16, 32 and 64 bytes. Prints the instructions an
-operation, the loop's included (callgrind; start and end are taken off), and the time an operation, the median of N rounds (11) that take turns, with the change against the call
-and its 95 % interval. Half a minute; --quick: a few seconds, which shows that all of it works.
+operation, the loop's included (callgrind; start and end are taken off), and the time an operation,
+the median of N rounds (11) that take turns, with the change against the call and its 95 % interval.
+Half a minute; --quick: a few seconds, which shows that all of it works.
 """
 import argparse
 import statistics

@@ -11,8 +11,9 @@ those that cost at most 1 % more instructions than the best one, and ULTRA unles
 --rounds N is how often a workload goes through its phases before the learner is judged, and as
 often while it is (4). --times N also measures the time an operation, the median of N rounds that
 take turns: of the workloads, which go through their phases 200 times, all of it counted, and of the
-other benches (timed.py; for a quiet machine, ten minutes for 11). --quick sweeps over less, and takes 2 rounds and a few benches: it shows that
-all of it works. Some minutes on two CPUs, --quick one.
+other benches (timed.py; for a quiet machine, a quarter of an hour for 61). --quick sweeps over less,
+and takes 2 rounds and a few benches: it shows that all of it works. Some minutes on two CPUs,
+--quick one.
 Ends with 0 whatever the figures are, with 1 if something could not be run.
 """
 import argparse
