@@ -30,6 +30,9 @@ expect no_command 125 '^hakmem: no command' "$hakmem"
 expect unknown_command 125 '^hakmem: unknown command.*: walk$' "$hakmem" walk
 expect unknown_option 125 '^hakmem: unknown option.*: -x$' "$hakmem" run -x true
 expect no_program 125 '^hakmem: run: no program' "$hakmem" run --
+for verb in run record doctor options map top prof; do
+    expect "help_of_$verb" 0 '^Usage: hakmem run ' "$hakmem" "$verb" --help
+done
 expect help_record 0 '^       hakmem record ' "$hakmem" --help
 expect record_unknown_option 125 '^hakmem: unknown option of record.*: -x$' "$hakmem" record -x true
 expect record_no_program 125 '^hakmem: record: no program' "$hakmem" record -o "$work/t" --

@@ -259,7 +259,8 @@ static int version_print(char **arguments)
     return print("hakmem " HAK_VERSION "\n");
 }
 
-/* Each is given what stands behind its name, and returns the exit status. */
+/* Each is given what stands behind its name, and returns the exit status. `ab` has a help of its
+ * own. */
 static const struct verb {
     const char *name;
     int (*act)(char **arguments);
@@ -273,9 +274,11 @@ static const struct verb {
 int main(int count, char **arguments)
 {
     const char *verb = count > 1 ? arguments[1] : "";
+    bool asks = count > 2 && strcmp(arguments[2], "--help") == 0;
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (strcmp(verb, verbs[i].name) == 0) {
-            return verbs[i].act(arguments + 2);
+            bool tells = asks && verbs[i].act != compare;
+            return (tells ? help_print : verbs[i].act)(arguments + 2);
         }
     }
     return complain(count > 1 ? "unknown command (see hakmem --help)"
