@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "segment/count.h"
 #include "segment/os.h"
 #include "segment/os_fake_map.h"
 
@@ -104,8 +105,7 @@ void hak_fake_at_yield(void (*step)(void))
 
 size_t hak_fake_count(enum hak_fake_call call)
 {
-    /* relaxed: a figure. */
-    return atomic_load_explicit(&counts[call], memory_order_relaxed);
+    return hak_figure(&counts[call]);
 }
 
 void hak_fake_fail(enum hak_fake_call call, size_t at, size_t times)
@@ -122,14 +122,12 @@ void hak_fake_heal(void)
 
 size_t hak_fake_failures(enum hak_fake_call call)
 {
-    /* relaxed: a figure. */
-    return atomic_load_explicit(&failures[call], memory_order_relaxed);
+    return hak_figure(&failures[call]);
 }
 
 size_t hak_fake_mistakes(void)
 {
-    /* relaxed: a figure. */
-    return atomic_load_explicit(&mistakes, memory_order_relaxed);
+    return hak_figure(&mistakes);
 }
 
 size_t hak_fake_reserved_bytes(void)
@@ -156,9 +154,8 @@ bool hak_fake_begin(enum hak_fake_call call)
     if (number < kernel.fail_from || number - kernel.fail_from >= kernel.fail_times) {
         return false;
     }
-    /* relaxed: figures. */
-    (void)atomic_fetch_add_explicit(&failures[call], 1, memory_order_relaxed);
-    (void)atomic_fetch_add_explicit(&failures[HAK_FAKE_ANY], 1, memory_order_relaxed);
+    hak_figure_add(&failures[call], 1);
+    hak_figure_add(&failures[HAK_FAKE_ANY], 1);
     return true;
 }
 
@@ -168,8 +165,7 @@ void hak_fake_mistake(enum hak_fake_call call, const char *what)
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         hak_os_write_error(parts[i], strlen(parts[i]));
     }
-    /* relaxed: a figure. */
-    (void)atomic_fetch_add_explicit(&mistakes, 1, memory_order_relaxed);
+    hak_figure_add(&mistakes, 1);
 }
 
 static bool is_multiple(size_t value)
@@ -275,8 +271,7 @@ void *hak_os_reserve(size_t bytes, size_t alignment)
 
 void hak_os_unreserve(void *start, size_t bytes)
 {
-    /* relaxed: a figure. */
-    (void)atomic_fetch_add_explicit(&counts[HAK_FAKE_UNRESERVE], 1, memory_order_relaxed);
+    hak_figure_add(&counts[HAK_FAKE_UNRESERVE], 1);
     if (hak_fake_huge_unhold(start, bytes)) {
         return;
     }

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
+#include "segment/count.h"
 #include "segment/os.h"
 
 #define HUGE_SHIFT 21
@@ -41,18 +42,6 @@ static _Atomic(uintptr_t) first_place;       /* [any, atomic] 0: no page was eve
 static _Atomic(uint32_t) places[PLACES_MAX]; /* [any, atomic] see below */
 enum { PLACE_HUGE = 1, PLACE_HOLE = 2, PLACE_MAPS = 4 }; /* from bit 2 on: how often mapped */
 
-static size_t figure(_Atomic(size_t) *of)
-{
-    /* relaxed: a figure. */
-    return atomic_load_explicit(of, memory_order_relaxed);
-}
-
-static void figure_add(_Atomic(size_t) *to, size_t pages)
-{
-    /* relaxed: figures; unsigned wrap-around subtracts. */
-    (void)atomic_fetch_add_explicit(to, pages, memory_order_relaxed);
-}
-
 /* ---- what the test says and asks ------------------------------------------------------------ */
 
 void hak_fake_set_huge_pool(size_t pages)
@@ -63,12 +52,12 @@ void hak_fake_set_huge_pool(size_t pages)
 
 size_t hak_fake_huge_mapped(void)
 {
-    return figure(&mapped);
+    return hak_figure(&mapped);
 }
 
 size_t hak_fake_huge_held(void)
 {
-    return figure(&held);
+    return hak_figure(&held);
 }
 
 void hak_fake_set_huge_shared(bool shared)
@@ -167,9 +156,9 @@ enum hak_fake_touch hak_fake_huge_touch(const void *start, size_t bytes)
 /* Takes so many pages out. False: there are not so many. */
 static bool pool_take(size_t pages)
 {
-    size_t old = figure(&taken);
+    size_t old = hak_figure(&taken);
     do {
-        size_t all = figure(&pool_pages);
+        size_t all = hak_figure(&pool_pages);
         if (old > all || pages > all - old) {
             return false;
         }
@@ -181,7 +170,7 @@ static bool pool_take(size_t pages)
 
 static void pool_give(size_t pages)
 {
-    figure_add(&taken, 0 - pages);
+    hak_figure_add(&taken, 0 - pages);
 }
 
 void hak_fake_huge_gone(const void *start, size_t bytes, bool lost)
@@ -194,7 +183,7 @@ void hak_fake_huge_gone(const void *start, size_t bytes, bool lost)
         uint32_t state = place_state(place);
         if ((state & PLACE_HUGE) != 0) {
             place_set(place, (state & ~(uint32_t)PLACE_HUGE) | (lost ? PLACE_HOLE : 0));
-            figure_add(&mapped, (size_t)0 - 1);
+            hak_figure_add(&mapped, (size_t)0 - 1);
             pool_give(1);
         }
     }
@@ -296,7 +285,7 @@ enum hak_os_backing hak_os_huge_map(void *start, size_t bytes, const struct hak_
     for (size_t i = 0; i < pages; i++) {
         place_set(place + i, (place_state(place + i) | PLACE_HUGE) + PLACE_MAPS);
     }
-    figure_add(&mapped, pages);
+    hak_figure_add(&mapped, pages);
     return HAK_OS_BACKED;
 }
 
@@ -307,7 +296,7 @@ void *hak_os_huge_hold(size_t bytes, const struct hak_os_pool *pool)
     if (!is_whole(HAK_FAKE_HUGE_HOLD, 0, bytes)) {
         return NULL;
     }
-    if (figure(&held) != 0) {
+    if (hak_figure(&held) != 0) {
         hak_fake_mistake(HAK_FAKE_HUGE_HOLD, "of a second room");
         return NULL;
     }
@@ -320,13 +309,13 @@ void *hak_os_huge_hold(size_t bytes, const struct hak_os_pool *pool)
     HAK_CHECK(start != MAP_FAILED, "os_fake: no memory");
     /* relaxed: one at a time holds. */
     atomic_store_explicit(&room_start, (uintptr_t)start, memory_order_relaxed);
-    figure_add(&held, bytes >> HUGE_SHIFT);
+    hak_figure_add(&held, bytes >> HUGE_SHIFT);
     return start;
 }
 
 bool hak_fake_huge_unhold(void *start, size_t bytes)
 {
-    size_t pages = figure(&held);
+    size_t pages = hak_figure(&held);
     /* relaxed: one at a time holds. */
     uintptr_t room = atomic_load_explicit(&room_start, memory_order_relaxed);
     uintptr_t end = room + (pages << HUGE_SHIFT);
@@ -341,15 +330,15 @@ bool hak_fake_huge_unhold(void *start, size_t bytes)
     int saved = errno;
     (void)munmap(start, bytes);
     errno = saved;
-    figure_add(&held, 0 - (bytes >> HUGE_SHIFT));
+    hak_figure_add(&held, 0 - (bytes >> HUGE_SHIFT));
     pool_give(bytes >> HUGE_SHIFT);
     return true;
 }
 
 size_t hak_os_huge_free_bytes(const struct hak_os_pool *pool)
 {
-    size_t all = pool->page_bytes == HUGE_BYTES ? figure(&pool_pages) : 0;
-    return (all - hak_min(all, figure(&taken))) * HUGE_BYTES;
+    size_t all = pool->page_bytes == HUGE_BYTES ? hak_figure(&pool_pages) : 0;
+    return (all - hak_min(all, hak_figure(&taken))) * HUGE_BYTES;
 }
 
 bool hak_os_page_is_shared(const void *page)
