@@ -20,6 +20,10 @@
 struct hak_arena hak_arena;
 HAK_CACHE_ALIGNED _Atomic(uint64_t) hak_counts[HAK_COUNTS];
 
+static _Atomic(bool) own_turn;          /* [any, atomic] where the kernel clears no page */
+static _Atomic(bool) *turn = &own_turn; /* [any, atomic] the pointer: const after init */
+_Thread_local volatile bool hak_arena_in_turn;
+
 static size_t reserve_goal(const struct hak_arena_config *config)
 {
     size_t limit = hak_os_address_limit_bytes();
@@ -93,6 +97,8 @@ bool hak_arena_init(const struct hak_arena_config *config)
             return false;
         }
     }
+    void *page = config->commits_in_turn ? hak_meta_new_wiped() : NULL;
+    turn = page != NULL ? page : turn;
     return true;
 }
 
@@ -132,31 +138,32 @@ static size_t commit_step_segments(size_t committed)
 {
     const struct hak_arena_config *config = &hak_arena.config;
     size_t step = config->step_bytes;
-    for (unsigned level = 0; level < config->growth_levels; level++) {
-        if (step * 2 > config->max_step_bytes || step * 2 > committed * HAK_SEGMENT_BYTES) {
-            break;
-        }
+    size_t most = hak_min(config->max_step_bytes, committed * HAK_SEGMENT_BYTES);
+    for (unsigned level = 0; level < config->growth_levels && step * 2 <= most; level++) {
         step *= 2;
     }
     return (step + HAK_SEGMENT_BYTES - 1) / HAK_SEGMENT_BYTES;
 }
 
-static _Atomic(bool) turn; /* [any, atomic] somebody commits what must not be committed twice */
-
 bool hak_arena_turn_try(void)
 {
     bool free = false;
+    if (hak_arena_in_turn) {
+        return false;
+    }
+    hak_arena_in_turn = true; /* first: a handler in between must not wait for this thread */
     /* seq_cst: pairs with hak_arena_turn_end(); hak_huge_release() relies on a failure. */
-    bool mine = atomic_compare_exchange_strong_explicit(&turn, &free, true, memory_order_seq_cst,
-                                                        memory_order_seq_cst);
-    hak_count(mine ? HAK_COUNT_TURNS : HAK_COUNT_TURN_WAITS);
-    return mine;
+    hak_arena_in_turn = atomic_compare_exchange_strong_explicit(
+        turn, &free, true, memory_order_seq_cst, memory_order_seq_cst);
+    hak_count(hak_arena_in_turn ? HAK_COUNT_TURNS : HAK_COUNT_TURN_WAITS);
+    return hak_arena_in_turn;
 }
 
 void hak_arena_turn_end(void)
 {
     /* seq_cst: what this turn changed is seen by the next, and hak_huge_settle() looks after it. */
-    atomic_store_explicit(&turn, false, memory_order_seq_cst);
+    atomic_store_explicit(turn, false, memory_order_seq_cst);
+    hak_arena_in_turn = false; /* last, as above */
 }
 
 /* Segments that are committed at once, when pages of the pool are to be populated for them. */
@@ -191,24 +198,23 @@ static bool commit_plain(size_t have, size_t least, size_t border, enum hak_back
     return true;
 }
 
-/* Memory behind the first `segments` segments; they lie within the reservation. */
-static bool commit_ensure(size_t segments)
+bool hak_arena_commit(size_t segments)
 {
-    bool done = true;
+    bool in_turn = hak_arena.config.commits_in_turn, done = true;
     size_t have;
+    segments = hak_min(segments, hak_arena.max_segments);
     while (done && (have = hak_arena_committed()) < segments) {
         size_t border;
         enum hak_backing goal = hak_huge_goal(have, &border);
-        bool pooled = goal == HAK_BACKED_HUGETLB;
-        bool in_turn = pooled || hak_arena.config.commits_in_turn;
         size_t least = hak_min(segments, border);
         if (in_turn && !hak_arena_turn_try()) {
+            done = !hak_arena_in_turn; /* else a handler came in this thread's own: no memory */
             hak_os_yield();
             continue;
         }
         if (!in_turn || hak_arena_committed() == have) {
-            done = pooled ? commit_pooled(have, least, border)
-                          : commit_plain(have, least, border, goal);
+            done = goal == HAK_BACKED_HUGETLB ? commit_pooled(have, least, border)
+                                              : commit_plain(have, least, border, goal);
         }
         if (in_turn) {
             hak_arena_turn_end();
@@ -218,16 +224,10 @@ static bool commit_ensure(size_t segments)
     return done;
 }
 
-bool hak_arena_commit(size_t segments)
-{
-    return commit_ensure(hak_min(segments, hak_arena.max_segments));
-}
-
 void hak_arena_fork_child(void)
 {
-    if (!hak_arena.config.commits_in_turn) { /* else that was done, see hak_lock_settle() */
-        hak_arena_turn_end();
-    }
+    /* relaxed: the child has one thread. If it was this one's, hak_arena_in_turn says so. */
+    atomic_store_explicit(&own_turn, false, memory_order_relaxed);
     hak_huge_fork_child();
     for (size_t i = 0; i < hak_arena_end(); i++) { /* who cleared a bit looks again no more */
         hak_map_clear((unsigned)hak_word_pool(hak_segment_word(i)), i);
@@ -253,7 +253,7 @@ size_t hak_arena_take(size_t count, size_t align, size_t *skipped)
     for (;;) {
         size_t start = hak_align_up(base_segment + old, align) - base_segment;
         if (start > hak_arena.max_segments || count > hak_arena.max_segments - start ||
-            !commit_ensure(start + count)) {
+            !hak_arena_commit(start + count)) {
             return HAK_NO_SEGMENT;
         }
         /* release: whoever sees the new end sees the tables behind it. acquire: see above. */

@@ -27,7 +27,7 @@ struct hak_arena_config {
     size_t max_step_bytes;  /* largest commit step */
     unsigned growth_levels; /* doublings from the first step to the largest, at most */
     size_t limit_bytes;     /* of memory, see purge.h; 0: none */
-    bool commits_in_turn;   /* parts of what is committed are hidden later: see the turn */
+    bool commits_in_turn;   /* what is committed twice is lost, or opened: see the turn */
 };
 
 struct hak_segment;
@@ -66,18 +66,24 @@ size_t hak_arena_take(size_t count, size_t align, size_t *skipped);
 size_t hak_arena_end(void);
 size_t hak_arena_committed(void);
 
-/* Puts memory behind the first `segments` segments. False when that is out. */
+/* Puts memory behind the first `segments` segments, or all. False when that is out. */
 bool hak_arena_commit(size_t segments);
 
 /*
  * Mapping huge pages over a place twice would take away what somebody wrote there, and a commit
  * opens what somebody hid there (hak_os_hide) after another thread had committed it. So one thread
- * at a time does it, in these two modes, and looks whether it was done meanwhile. A turn that
- * cannot be had at once is somebody else's, or this thread's own if a signal came while it had it.
- * A child takes it from who is not there any more.
+ * at a time does it, in these two modes, and looks whether it was done meanwhile.
+ * A turn that cannot be had at once is somebody else's, or this thread's own: a handler of a signal
+ * came in between. That one neither waits nor commits; it gets no memory.
+ * In the child of a fork the turn is free before anything runs there, for the kernel clears it
+ * (hak_meta_new_wiped). Where it cannot, hak_arena_fork_child() does. If the thread that forked was
+ * in its turn, in such a handler, it still is, and goes on with it.
  */
 bool hak_arena_turn_try(void);
 void hak_arena_turn_end(void);
+
+/* [its thread] It has the turn, or is about to try. Its handlers read it: volatile. */
+extern HAK_HIDDEN _Thread_local volatile bool hak_arena_in_turn;
 
 /* Whether an address lies in the arena or in its tables, used or not. */
 static inline bool hak_arena_owns(const void *address)

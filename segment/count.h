@@ -31,7 +31,7 @@
     X(FREE_CLAIMS, stage2_claims, "page claims served by a free segment")                          \
     X(NEW_CLAIMS, stage3_claims, "times segments were taken from the arena")                       \
     X(CLAIM_RETRIES, retries, "claims and releases repeated because another thread was faster")    \
-    X(TURNS, turns, "turns to map huge pages of the pool, or to commit in a hardened process")     \
+    X(TURNS, turns, "turns to commit memory, hardened or with a pool of huge pages")               \
     X(TURN_WAITS, turn_waits, "such turns that another thread had")                                \
     X(HEAP_WAITS, heap_waits, "waits for a thread that swept the own heap")                        \
     X(PEN_TAKES, pen_locks, "locks of size classes taken, in a hardened process")                  \

@@ -174,9 +174,10 @@ static size_t mapped_bytes(const struct pool *pool)
 
 static void room_drop(struct pool *pool)
 {
-    if (pool->room != NULL) {
-        hak_os_unreserve(pool->room, pool->room_bytes);
-        pool->room = NULL;
+    void *room = pool->room;
+    pool->room = NULL; /* first: in a child of a fork the place may be another's by then */
+    if (room != NULL) {
+        hak_os_unreserve(room, pool->room_bytes);
     }
 }
 
@@ -444,10 +445,11 @@ void hak_huge_fork_prepare(void)
     bool pooled = mapped_bytes(&pools[POOL_2M]) != 0 || mapped_bytes(&pools[POOL_1G]) != 0;
     uint64_t start_ms = hak_os_now_ms();
     bool turn = false;
-    while (pooled && !(turn = hak_arena_turn_try()) && hak_os_now_ms() - start_ms < WAIT_MS) {
+    while (pooled && !(turn = hak_arena_turn_try()) && !hak_arena_in_turn &&
+           hak_os_now_ms() - start_ms < WAIT_MS) {
         hak_os_yield();
     }
-    if (turn) { /* else it may be this thread's own: a signal handler forks */
+    if (turn) { /* else it is this thread's own, a signal handler forks; or another is slow */
         room_make();
     }
     /* relaxed: the turn hands it over with `sharers`. */
@@ -469,5 +471,8 @@ void hak_huge_fork_child(void)
     forked = forked || mapped_bytes(&pools[POOL_2M]) != 0 || mapped_bytes(&pools[POOL_1G]) != 0;
     /* relaxed: the child has one thread. */
     atomic_store_explicit(&forking, 0, memory_order_relaxed);
-    rooms_drop(); /* what another thread took again is mapped here, without pages */
+    if (forked && hak_arena_turn_try()) { /* else who has it drops them before the next ones */
+        rooms_drop(); /* what another thread took again is mapped here, without pages */
+        hak_arena_turn_end();
+    }
 }

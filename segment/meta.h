@@ -30,6 +30,11 @@ void hak_meta_init(char *start, size_t bytes);
  * NULL when memory is out. */
 void *hak_meta_new(size_t bytes, size_t alignment);
 
+/* A page of the kernel's that reads as zero again in every child of a fork, whatever the child does
+ * first. NULL when memory is out, or where the kernel has no such pages: it is to be noticed there
+ * by a handler, which others come before. */
+void *hak_meta_new_wiped(void);
+
 /* A record of at least `bytes`, zeroed, from the pool or new; NULL when memory is out.
  * At most 128 KiB. */
 void *hak_meta_take(struct hak_meta_pool *pool, size_t bytes);

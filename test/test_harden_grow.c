@@ -20,7 +20,7 @@
 #define BYTES ((size_t)3 << 20)
 #define WAIT_MS 300
 
-enum step { IDLE, ARMED, HALTED, DONE };
+enum step { IDLE, ARMED, HALTED, DONE, INTERRUPTED };
 static _Atomic(int) step;
 static char *late, *early;
 
@@ -41,16 +41,38 @@ static void nap(void)
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
+/* More than any step commits beyond what was asked for. */
+#define MANY_BYTES ((size_t)200 << 20)
+
+static pid_t child_within; /* of the thread that grows the arena, forked before it does */
+static char *within;       /* a block that was asked for there */
+
+/* As a signal's handler might: then both processes go on with what was interrupted. */
+static void fork_within(void)
+{
+    within = support_hide(hak_malloc(BYTES));
+    SUPPORT_REQUIRE(within == NULL);
+    child_within = fork();
+    if (child_within == 0) {
+        alarm(20);
+        within = support_hide(hak_malloc(BYTES));
+    }
+}
+
 /* The first that makes memory of the arena accessible halts before it does, until the other thread
- * has a block there, or has waited for this one for a while. */
+ * has a block there, or has waited for this one for a while. Or it is interrupted there. */
 int mprotect(void *start, size_t bytes, int access)
 {
     size_t offset = (size_t)((char *)start - hak_arena.base);
-    if (step_now() == ARMED && access != PROT_NONE &&
-        offset < hak_arena.max_segments * HAK_SEGMENT_BYTES) {
-        step_go(HALTED);
-        for (unsigned ms = 0; step_now() != DONE && ms < WAIT_MS; ms++)
-            nap();
+    if (access != PROT_NONE && offset < hak_arena.max_segments * HAK_SEGMENT_BYTES) {
+        if (step_now() == ARMED) {
+            step_go(HALTED);
+            for (unsigned ms = 0; step_now() != DONE && ms < WAIT_MS; ms++)
+                nap();
+        } else if (step_now() == INTERRUPTED) {
+            step_go(IDLE);
+            fork_within();
+        }
     }
     return (int)syscall(SYS_mprotect, start, bytes, access);
 }
@@ -93,9 +115,6 @@ static void harden__two_threads_grow_the_arena__no_fence_opens(void **state)
     hak_free(early);
 }
 
-/* More than any step commits beyond what was asked for. */
-#define MANY_BYTES ((size_t)200 << 20)
-
 static void *take_many(void *unused)
 {
     late = support_hide(hak_malloc(MANY_BYTES));
@@ -127,6 +146,34 @@ static void harden__fork_while_the_arena_grows__child_grows_it_too(void **state)
     hak_free(late);
 }
 
+/* Opened once, by who was interrupted: what was asked for in between is not under it. */
+static void grow_interrupted(void *unused)
+{
+    int status = -1;
+    alarm(60);
+    step_go(INTERRUPTED);
+    (void)take_many(unused);
+    SUPPORT_REQUIRE(late != NULL && step_now() == IDLE);
+    SUPPORT_REQUIRE(within == NULL || !readable_is(within + BYTES));
+    SUPPORT_REQUIRE(within == NULL);
+    SUPPORT_REQUIRE(readable_is(late + MANY_BYTES - 1) && !readable_is(late + MANY_BYTES));
+    early = support_hide(hak_malloc(BYTES));
+    SUPPORT_REQUIRE(early != NULL && !readable_is(early + BYTES));
+    hak_free(early);
+    hak_free(late);
+    if (child_within == 0)
+        _exit(0);
+    SUPPORT_REQUIRE(waitpid(child_within, &status, 0) == child_within && status == 0);
+}
+
+static void harden__fork_by_a_handler_while_it_grows__gets_no_memory_there(void **state)
+{
+    (void)state;
+    struct support_end end = support_run_child(grow_interrupted, NULL);
+    if (end.status != 0)
+        fail_msg("a child ended with status %#x; it wrote: %s", (unsigned)end.status, end.text);
+}
+
 static void harden__start__is_told_when_all_is_set_up(void **state)
 {
     (void)state;
@@ -137,6 +184,7 @@ static void harden__start__is_told_when_all_is_set_up(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(harden__fork_by_a_handler_while_it_grows__gets_no_memory_there),
         cmocka_unit_test(harden__two_threads_grow_the_arena__no_fence_opens),
         cmocka_unit_test(harden__fork_while_the_arena_grows__child_grows_it_too),
         cmocka_unit_test(harden__start__is_told_when_all_is_set_up),

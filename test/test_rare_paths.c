@@ -10,6 +10,8 @@
 
 #include "scenario.h"
 
+#include <semaphore.h>
+
 static void begin(const char *huge, const char *reserve, size_t pool_pages)
 {
     SUPPORT_REQUIRE(setenv("HAKMEM_HUGE", huge, 1) == 0);
@@ -101,24 +103,40 @@ static void fork_without_token(void *unused)
 }
 
 static unsigned yields;
+static sem_t turn_taken, turn_over, turn_ended;
+
+/* As a thread that maps pages of the pool. */
+static void *have_the_turn(void *unused)
+{
+    SUPPORT_REQUIRE(hak_arena_turn_try() && sem_post(&turn_taken) == 0);
+    SUPPORT_REQUIRE(sem_wait(&turn_over) == 0);
+    hak_arena_turn_end();
+    SUPPORT_REQUIRE(sem_post(&turn_ended) == 0);
+    return unused;
+}
 
 static void end_the_turn(void)
 {
     if (++yields == 3)
-        hak_arena_turn_end();
+        SUPPORT_REQUIRE(sem_post(&turn_over) == 0 && sem_wait(&turn_ended) == 0);
 }
 
 static void fork_in_turn(void *unused)
 {
+    pthread_t thread;
     (void)unused;
     begin("hugetlb", "0", 20);
     SUPPORT_REQUIRE(hak_malloc(10 * MIB) != NULL);
-    SUPPORT_REQUIRE(hak_arena_turn_try()); /* as a thread that maps pages of the pool */
+    SUPPORT_REQUIRE(sem_init(&turn_taken, 0, 0) == 0 && sem_init(&turn_over, 0, 0) == 0);
+    SUPPORT_REQUIRE(sem_init(&turn_ended, 0, 0) == 0);
+    SUPPORT_REQUIRE(pthread_create(&thread, NULL, have_the_turn, NULL) == 0);
+    SUPPORT_REQUIRE(sem_wait(&turn_taken) == 0);
     hak_fake_at_yield(end_the_turn);
     hak_huge_fork_prepare();
     SUPPORT_REQUIRE(yields == 3 && hak_fake_huge_held() == 0); /* room was let go, in turn */
     hak_huge_fork_parent();
     SUPPORT_REQUIRE(hak_arena_turn_try()); /* and the turn ended */
+    SUPPORT_REQUIRE(pthread_join(thread, NULL) == 0);
 }
 
 static void huge__fork_short_of_a_page_or_of_the_turn__goes_on(void **state)

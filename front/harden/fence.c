@@ -169,7 +169,6 @@ void hak_fence_release_all(void)
 /* With room behind if that can be had. */
 static char *run_alloc(size_t bytes, size_t room, size_t alignment)
 {
-    hak_lock_ready();
     char *start = room == 0 ? NULL : hak_large_alloc(bytes + room, alignment);
     if (start == NULL) {
         start = hak_large_alloc(bytes, alignment);

@@ -45,11 +45,8 @@ static void state_set(uint64_t state)
 
 static void state_init(void)
 {
-    size_t os_page = hak_os_page_bytes();
-    void *page = hak_meta_new(os_page, os_page);
-    if (page != NULL && hak_os_wipe_in_child(page, os_page)) {
-        hak_lock_state = page;
-    }
+    void *page = hak_meta_new_wiped();
+    hak_lock_state = page != NULL ? page : hak_lock_state;
     state_set(HAK_LOCK_SETTLED);
 }
 
@@ -67,7 +64,6 @@ void hak_lock_settle(void)
         at = HAK_LOCK_UNSETTLED;
         hak_os_yield();
     }
-    hak_arena_turn_end(); /* who had it is not there; nobody here got it before this */
     hak_slots_settle();
     hak_fence_settle();
     state_set(HAK_LOCK_SETTLED);

@@ -67,7 +67,7 @@ static inline bool hak_lock_try(struct hak_lock *lock)
                                                  memory_order_acquire, memory_order_relaxed);
 }
 
-/* Before a lock is tried, or the arena grows. */
+/* Before a lock is tried. */
 static inline void hak_lock_ready(void)
 {
     /* acquire: pairs with hak_lock_settle(). */

@@ -79,8 +79,8 @@ inline commit(place)
     od
 }
 
-/* segment/arena.c:commit_ensure, and segment/arena.c:commit_plain */
-inline commit_ensure()
+/* segment/arena.c:hak_arena_commit, and segment/arena.c:commit_plain */
+inline hak_arena_commit()
 {
     load(COMMITTED, COMMITTED_ORDER, have); /* segment/arena.c:hak_arena_committed */
     if
@@ -128,7 +128,7 @@ proctype taker()
         raise(PAGES, want, GROW_ORDER);
 #endif
 #ifndef END_FIRST
-        commit_ensure();
+        hak_arena_commit();
 #endif
 #ifdef END_STORED
         store(END, release, want);
@@ -140,7 +140,7 @@ proctype taker()
         :: done ->
             done = false;
 #ifdef END_FIRST
-            commit_ensure();
+            hak_arena_commit();
 #endif
             raise(PAGES, want, GROW_ORDER); /* region/region.c:hak_region_grow */
             atomic { assert(!(taken & want)); taken = taken | want }

@@ -125,7 +125,7 @@ inline settle()
     od
 }
 
-/* segment/arena.c:commit_ensure, of pages of the pool */
+/* segment/arena.c:hak_arena_commit, of pages of the pool */
 proctype grower()
 {
     byte turn, flag, mapped;

@@ -11,6 +11,7 @@
 #include <ucontext.h>
 
 #include "front/heap.h"
+#include "segment/arena.h"
 #include "support.h"
 
 #define STACK_BYTES (256 * KIB)
@@ -38,6 +39,7 @@ struct thread {
     struct operation next; /* what it does when it is chosen */
     struct hak_heap *heap; /* hak_heap_self while it does not run */
     int error;             /* errno while it does not run */
+    bool in_turn;          /* hak_arena_in_turn while it does not run */
     void *key_value;
     bool others_wrote; /* since it waited last: it looks once more */
 };
@@ -334,9 +336,11 @@ static void thread_switch(unsigned to)
     struct thread *from = &state->threads[state->current];
     from->heap = hak_heap_self;
     from->error = errno;
+    from->in_turn = hak_arena_in_turn;
     state->current = to;
     hak_heap_self = state->threads[to].heap;
     errno = state->threads[to].error;
+    hak_arena_in_turn = state->threads[to].in_turn;
     SUPPORT_REQUIRE(swapcontext(&from->context, &state->threads[to].context) == 0);
 }
 

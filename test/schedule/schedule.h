@@ -16,8 +16,8 @@
  *           fail by themselves. A step is as in a sequentially consistent machine.
  * Owner     one case at a time, in a process of its own: what it writes is put back for the next
  *           schedule: the program's variables, and what the case names by schedule_save().
- * Threads   those of a case are coroutines of one thread of the system. `hak_heap_self` and errno
- *           are each one's own.
+ * Threads   those of a case are coroutines of one thread of the system. `hak_heap_self`, errno and
+ *           `hak_arena_in_turn` are each one's own.
  */
 #ifndef HAKMEM_TEST_SCHEDULE_H
 #define HAKMEM_TEST_SCHEDULE_H

@@ -80,6 +80,7 @@ static void check_pool(void)
     SUPPORT_REQUIRE(hak_fake_huge_mapped() == huge && hak_fake_huge_held() == huge);
     SUPPORT_REQUIRE(hak_fake_mistakes() == 0 && hak_segment_is_valid());
     SUPPORT_REQUIRE(hak_arena_turn_try()); /* nobody has the turn any more */
+    hak_arena_turn_end();
 }
 
 const struct schedule_case schedule_start_cases[] = {

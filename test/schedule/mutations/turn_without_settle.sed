@@ -1,4 +1,4 @@
 # file: segment/arena.c
 # case: huge__segment_goes_back_in_anothers_turn__so_does_its_room
 # Who maps pages of the pool does not settle after its turn.
-/^static bool commit_ensure/,/^}/ s/^            hak_huge_settle();//
+/^bool hak_arena_commit(/,/^}/ s/^            hak_huge_settle();//
