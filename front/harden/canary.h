@@ -58,33 +58,37 @@ static inline bool hak_canary_holds(const char *from, const char *to, uint64_t c
     return changed == 0;
 }
 
-/* The same for the last `bytes` before `to`, to 8; what stands before them may be somebody's. */
-static inline bool hak_canary_holds_last(const char *to, size_t bytes, uint64_t canary)
+/* The same for the last `bytes` before `to`, 1 to 8 of them, or 8 if there are more. What stands
+ * before them may be somebody's, who writes there just now; it is read, but counts for nothing. A
+ * copy of so few bytes would wait for all that was written before. */
+__attribute__((no_sanitize("thread"))) static inline bool
+hak_canary_holds_last(const char *to, size_t bytes, uint64_t canary)
 {
-    uint64_t word = canary;
-    if (bytes >= 8) {
-        memcpy(&word, to - 8, 8);
-    } else {
-        memcpy((char *)&word + 8 - bytes, to - bytes, bytes);
-    }
-    return word == canary;
+    uint64_t word;
+    memcpy(&word, to - 8, 8);
+    return (word ^ canary) >> (64 - 8 * hak_min(bytes, 8)) == 0;
 }
 
 /* 16 bytes that are looked at, or cleared, at once; a turn of a loop does several. */
 typedef uint64_t hak_canary_lane __attribute__((vector_size(16), may_alias));
 #define HAK_CANARY_LANES ((size_t)4)
 
-/* From a multiple of 16 on. Looks at all without a branch: they are zero, but for the last time. */
+/* From a multiple of 16 on. Looks at all without a branch: they are zero, but for the last time.
+ * Whole turns: the last one looks at some lanes again, so how many there are costs one guess. */
 static inline bool hak_canary_is_zero(const char *start, size_t bytes)
 {
     const hak_canary_lane *at = (const void *)start;
     const hak_canary_lane *end = at + bytes / sizeof *at;
     hak_canary_lane even = {0, 0}, odd = {0, 0};
-    for (; (size_t)(end - at) >= HAK_CANARY_LANES; at += HAK_CANARY_LANES) {
-        even |= at[0];
-        odd |= at[1];
-        even |= at[2];
-        odd |= at[3];
+    if (HAK_LIKELY((size_t)(end - at) >= HAK_CANARY_LANES)) {
+        const hak_canary_lane *last = end - HAK_CANARY_LANES;
+        for (; at < last; at += HAK_CANARY_LANES) {
+            even |= at[0] | at[1];
+            odd |= at[2] | at[3];
+        }
+        even |= last[0] | last[1];
+        odd |= last[2] | last[3];
+        at = end;
     }
     for (; at != end; at++) {
         even |= at[0];
@@ -97,21 +101,23 @@ static inline bool hak_canary_is_zero(const char *start, size_t bytes)
     return any == 0;
 }
 
-/* Clears a multiple of 16 bytes from another one on. Not by memset: a compiler that knows how
- * many there are at most takes a string instruction, which is slow to start. */
+/* Clears a multiple of 16 bytes from another one on, by whole turns as above. Not by memset: a
+ * compiler that knows how many there are at most takes a string instruction, which is slow to
+ * start. */
 static inline void hak_canary_clear(char *start, size_t bytes)
 {
     hak_canary_lane *at = (void *)start;
+    hak_canary_lane *end = at + bytes / sizeof *at;
     const hak_canary_lane zero = {0, 0};
-    for (; bytes >= HAK_CANARY_LANES * sizeof *at; bytes -= HAK_CANARY_LANES * sizeof *at) {
-        at[0] = at[1] = at[2] = at[3] = zero;
-        at += HAK_CANARY_LANES;
+    if (HAK_LIKELY((size_t)(end - at) >= HAK_CANARY_LANES)) {
+        hak_canary_lane *last = end - HAK_CANARY_LANES;
+        for (; at < last; at += HAK_CANARY_LANES) {
+            at[0] = at[1] = at[2] = at[3] = zero;
+        }
+        last[0] = last[1] = last[2] = last[3] = zero;
+        return;
     }
-    if ((bytes & 2 * sizeof *at) != 0) {
-        at[0] = at[1] = zero;
-        at += 2;
-    }
-    if ((bytes & sizeof *at) != 0) {
+    for (; at != end; at++) {
         at[0] = zero;
     }
 }
