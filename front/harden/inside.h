@@ -55,11 +55,12 @@ void hak_harden_clear(size_t page_idx, size_t count);
 struct hak_notes {
     uint16_t *slacks; /* a slot: bytes behind those asked for, now or in its last life; or ... */
     uint32_t epoch;   /* when the page was last aged */
+    uint16_t rest_counts[2]; /* slots in each half of `rests` */
     uint16_t live;    /* blocks */
     bool guarded;     /* pages behind the last slot cannot be touched; of bin 0, all of them */
     bool retired;     /* nothing lives here; no page of it can be touched, no slots are known */
     bool idle;        /* and it has no memory, so it does not count as taken */
-    uint64_t rests[]; /* one bit a slot: freed in `epoch`; and as many words, freed before that */
+    uint64_t rests[]; /* one bit a slot: freed in an even epoch; and as many words, in an odd one */
 };
 enum {
     HAK_SLACK_NONE = 0,      /* never used, all zero */

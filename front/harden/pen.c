@@ -10,9 +10,6 @@
 #include "segment/purge.h"
 #include "segment/run.h"
 
-/* Waiting pages that one search looks at. */
-#define SEARCH_PAGES 4
-
 struct hak_pen hak_pens[HAK_BINS];
 
 /* What the tags of pages point at: as a heap's bins, for whoever asks a tag for its class. */
@@ -82,6 +79,23 @@ void hak_pen_move(struct hak_pen *pen, struct hak_page *page, uint8_t to)
 
 /* ---- slots at rest ---- */
 
+/* Frees the slots of one half of a page's `rests`. */
+static void half_free(struct hak_pen *pen, struct hak_page *page, size_t half)
+{
+    struct hak_notes *notes = hak_notes_of(page);
+    uint64_t *rests = notes->rests + half * page->words;
+    uint32_t count = notes->rest_counts[half];
+    for (size_t i = 0; count != 0 && i < page->words; i++) {
+        page->free[i] |= rests[i];
+        rests[i] = 0;
+    }
+    notes->rest_counts[half] = 0;
+    pen->resting_bytes -= (size_t)count * page->slot_bytes;
+    /* relaxed: the lock orders it; others read it for reports. */
+    atomic_store_explicit(&page->free_count, hak_page_free_count(page) + count,
+                          memory_order_relaxed);
+}
+
 void hak_pen_age(struct hak_pen *pen, struct hak_page *page)
 {
     struct hak_notes *notes = hak_notes_of(page);
@@ -90,21 +104,11 @@ void hak_pen_age(struct hak_pen *pen, struct hak_page *page)
     if (since == 0) {
         return;
     }
-    uint64_t *fresh = notes->rests;
-    uint64_t *older = fresh + page->words;
-    uint32_t count = 0;
     notes->epoch = now;
-    for (size_t i = 0; i < page->words; i++) {
-        uint64_t rested = since > 1 ? older[i] | fresh[i] : older[i];
-        older[i] = since > 1 ? 0 : fresh[i];
-        fresh[i] = 0;
-        page->free[i] |= rested;
-        count += hak_popcount(rested);
+    half_free(pen, page, now % 2); /* freed two epochs ago */
+    if (since > 1) {
+        half_free(pen, page, 1 - now % 2);
     }
-    pen->resting_bytes -= (size_t)count * page->slot_bytes;
-    /* relaxed: the lock orders it; others read it for reports. */
-    atomic_store_explicit(&page->free_count, hak_page_free_count(page) + count,
-                          memory_order_relaxed);
 }
 
 /* ---- pages ---- */
@@ -257,17 +261,11 @@ bool hak_harden_let_go(size_t bytes)
 static struct hak_page *page_rested(struct hak_pen *pen)
 {
     struct hak_page *page = pen->lists[HAK_ON_WAITING].head;
-    for (size_t i = 0; page != NULL && i < SEARCH_PAGES; i++) {
-        struct hak_page *next = page->next;
-        if (hak_notes_of(page)->epoch == epoch_now()) {
-            break; /* and so are those behind it */
-        }
+    if (page != NULL) {
         hak_pen_age(pen, page);
         if (hak_page_free_count(page) != 0) {
             return page;
-        }
-        hak_pen_move(pen, page, HAK_ON_WAITING); /* to the end: its epoch is the last one now */
-        page = next;
+        } /* those behind it came later */
     }
     page = pen->lists[HAK_ON_EMPTY].tail;
     if (page == NULL || hak_page_free_count(page) != 0) {

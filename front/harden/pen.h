@@ -21,8 +21,8 @@
 /* Which list of its pen a page is on. */
 enum hak_pen_list {
     HAK_ON_NONE,    /* every slot is live */
-    HAK_ON_PARTIAL, /* has free slots */
-    HAK_ON_WAITING, /* has none, but some at rest; by epoch */
+    HAK_ON_PARTIAL, /* has free slots: where blocks come from */
+    HAK_ON_WAITING, /* has some at rest, or free ones; by the time it came here */
     HAK_ON_EMPTY,   /* no block lives here; by the time of the last free */
     HAK_ON_RETIRED, /* the same, and it cannot be touched; by the time it came here */
     HAK_PEN_LISTS,
