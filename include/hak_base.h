@@ -41,6 +41,15 @@
 #else
 #define HAK_TO_RETURN(value) ((void)(value))
 #endif
+
+/* Writes what stands there, in one instruction: where the kernel has mapped nothing yet, it gives
+ * memory, and not first its page of zeros. Nobody else writes there. */
+#if defined(__x86_64__)
+#define HAK_REWRITE(word) __asm__ volatile("orq $0, %0" : "+m"(word))
+#else
+#define HAK_REWRITE(word) ((void)(word))
+#endif
+
 #define HAK_NOINLINE __attribute__((noinline))
 #define HAK_INLINED inline __attribute__((always_inline))
 #define HAK_COLD __attribute__((cold, noinline))

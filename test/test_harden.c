@@ -10,6 +10,8 @@
 
 #include "support.h"
 
+#include <sys/resource.h>
+
 #define THREADS 4
 #define SHARED 512
 
@@ -105,6 +107,32 @@ static void harden__on__threads_have_no_heap(void **state)
     assert_true(hak_harden_is_on());
     assert_false(hak_heap_is_real(hak_heap_self));
     assert_null(hak_heap_first());
+}
+
+static size_t faults_so_far(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return (size_t)usage.ru_minflt;
+}
+
+/* A slot is looked at before it is handed out, but memory comes with the first write: the kernel is
+ * not asked twice, for a page of zeros and for another one. */
+static void harden__slots_never_used__one_fault_a_page(void **state)
+{
+    enum { COUNT = 4000, BYTES = 1000, OS_PAGES = COUNT * BYTES / 4096 };
+    static char *held[COUNT];
+    (void)state;
+    memset(held, 1, sizeof held);
+    size_t before = faults_so_far();
+    for (size_t i = 0; i < COUNT; i++) {
+        held[i] = support_hide(hak_malloc(BYTES));
+        memset(held[i], 'x', BYTES);
+    }
+    size_t faults = faults_so_far() - before;
+    for (size_t i = 0; i < COUNT; i++)
+        hak_free(held[i]);
+    assert_in_range(faults, 1, OS_PAGES + OS_PAGES / 2);
 }
 
 /* What is freed before 1000 allocations are over, and when they are, in whatever order. */
@@ -339,6 +367,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(harden__on__threads_have_no_heap),
         cmocka_unit_test(harden__first_block__lies_anywhere),
+        cmocka_unit_test(harden__slots_never_used__one_fault_a_page),
         cmocka_unit_test(harden__freed_block__rests_for_1000_allocations),
         cmocka_unit_test(harden__no_pen_has_told_its_last__rests_all_the_same),
         cmocka_unit_test(harden__threads_and_all_classes__rest_for_1000_allocations),

@@ -83,11 +83,15 @@ static inline bool hak_canary_is_zero(const char *start, size_t bytes)
     if (HAK_LIKELY((size_t)(end - at) >= HAK_CANARY_LANES)) {
         const hak_canary_lane *last = end - HAK_CANARY_LANES;
         for (; at < last; at += HAK_CANARY_LANES) {
-            even |= at[0] | at[1];
-            odd |= at[2] | at[3];
+            even |= at[0];
+            odd |= at[1];
+            even |= at[2];
+            odd |= at[3];
         }
-        even |= last[0] | last[1];
-        odd |= last[2] | last[3];
+        even |= last[0];
+        odd |= last[1];
+        even |= last[2];
+        odd |= last[3];
         at = end;
     }
     for (; at != end; at++) {

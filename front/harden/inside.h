@@ -56,7 +56,7 @@ struct hak_notes {
     uint16_t *slacks; /* a slot: bytes behind those asked for, now or in its last life; or ... */
     uint32_t epoch;   /* when the page was last aged */
     uint16_t rest_counts[2]; /* slots in each half of `rests` */
-    uint16_t live;    /* blocks */
+    uint16_t live;           /* blocks */
     bool guarded;     /* pages behind the last slot cannot be touched; of bin 0, all of them */
     bool retired;     /* nothing lives here; no page of it can be touched, no slots are known */
     bool idle;        /* and it has no memory, so it does not count as taken */
@@ -82,8 +82,14 @@ void hak_slots_give(char *block, uintptr_t tag);
 bool hak_slots_resize(char *block, uintptr_t tag, size_t size, size_t *old_bytes);
 size_t hak_slots_size(const char *block, uintptr_t tag, enum hak_use use);
 
+/* What the tags of pages point at: as a heap's bins, for whoever asks a tag for its class. */
+extern HAK_HIDDEN struct hak_bin hak_slots_marks[HAK_BINS];
+
 /* Whether a tag is one of a page of slots. */
-bool hak_slots_own(uintptr_t tag);
+static inline bool hak_slots_own(uintptr_t tag)
+{
+    return tag - (uintptr_t)hak_slots_marks < sizeof hak_slots_marks;
+}
 
 /* See hak_harden_resting_bytes(). */
 size_t hak_slots_resting_bytes(const struct hak_page *page, uintptr_t tag);

@@ -12,18 +12,7 @@
 
 struct hak_pen hak_pens[HAK_BINS];
 
-/* What the tags of pages point at: as a heap's bins, for whoever asks a tag for its class. */
-static _Alignas(HAK_HEAP_ALIGN) struct hak_bin marks[HAK_BINS];
-
-bool hak_slots_own(uintptr_t tag)
-{
-    return tag - (uintptr_t)marks < sizeof marks;
-}
-
-size_t hak_pen_bin(uintptr_t tag)
-{
-    return (tag - (uintptr_t)marks) / sizeof marks[0];
-}
+_Alignas(HAK_HEAP_ALIGN) struct hak_bin hak_slots_marks[HAK_BINS];
 
 static _Atomic(uint64_t) all_takes; /* [any, atomic] blocks that pens have told of */
 
@@ -171,7 +160,7 @@ static struct hak_page *page_new(struct hak_pen *pen, size_t bin_idx)
     page->notes = notes;
     hak_harden_clear(page_idx, geometry->span_pages);
     page_guard(page);
-    hak_region_set(page_idx, geometry->span_pages, (uintptr_t)&marks[bin_idx]);
+    hak_region_set(page_idx, geometry->span_pages, (uintptr_t)&hak_slots_marks[bin_idx]);
     (void)hak_purge_poll();
     hak_pen_move(pen, page, HAK_ON_PARTIAL);
     return page;
@@ -186,7 +175,7 @@ static bool page_retire(struct hak_pen *pen, struct hak_page *page)
     if (small == NULL) {
         return false;
     }
-    hak_slots_check(page, (uintptr_t)&marks[page->bin_idx]);
+    hak_slots_check(page, (uintptr_t)&hak_slots_marks[page->bin_idx]);
     notes->epoch = epoch_now() - 2; /* every slot becomes free */
     hak_pen_age(pen, page);
     char *start = hak_page_start(page);
@@ -257,23 +246,21 @@ bool hak_harden_let_go(size_t bytes)
 
 /* ---- a page with a free slot ---- */
 
-/* A page whose slots at rest may be free by now, and have become so. */
+/* A page of which slots have rested, or that was emptied. Behind the first one that waits are those
+ * that came later. */
 static struct hak_page *page_rested(struct hak_pen *pen)
 {
-    struct hak_page *page = pen->lists[HAK_ON_WAITING].head;
-    if (page != NULL) {
-        hak_pen_age(pen, page);
-        if (hak_page_free_count(page) != 0) {
-            return page;
-        } /* those behind it came later */
+    struct hak_page *const pages[] = {pen->lists[HAK_ON_WAITING].head,
+                                      pen->lists[HAK_ON_EMPTY].tail, pen->lists[HAK_ON_EMPTY].head};
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        if (pages[i] != NULL) {
+            hak_pen_age(pen, pages[i]);
+            if (hak_page_free_count(pages[i]) != 0) {
+                return pages[i];
+            }
+        }
     }
-    page = pen->lists[HAK_ON_EMPTY].tail;
-    if (page == NULL || hak_page_free_count(page) != 0) {
-        return page;
-    }
-    page = pen->lists[HAK_ON_EMPTY].head;
-    hak_pen_age(pen, page);
-    return hak_page_free_count(page) != 0 ? page : NULL;
+    return NULL;
 }
 
 struct hak_page *hak_pen_page(struct hak_pen *pen, size_t bin_idx)
@@ -316,7 +303,7 @@ void hak_slots_settle(void)
     for (size_t bin_idx = 0; bin_idx < HAK_BINS; bin_idx++) {
         struct hak_pen *pen = &hak_pens[bin_idx];
         if (hak_lock_is_lost(&pen->lock)) {
-            pages_freeze((uintptr_t)&marks[bin_idx]);
+            pages_freeze((uintptr_t)&hak_slots_marks[bin_idx]);
             memset(pen->lists, 0, sizeof pen->lists);
             memset(&pen->meta, 0, sizeof pen->meta);
             pen->next_page = NULL;

@@ -60,7 +60,10 @@ void hak_pen_notice(void);
 void hak_pen_tidy(struct hak_pen *pen, size_t empty_bytes_max);
 
 /* The bin of a tag for which hak_slots_own(). */
-size_t hak_pen_bin(uintptr_t tag);
+static inline size_t hak_pen_bin(uintptr_t tag)
+{
+    return (tag - (uintptr_t)hak_slots_marks) / sizeof hak_slots_marks[0];
+}
 
 static inline struct hak_notes *hak_notes_of(const struct hak_page *page)
 {
@@ -70,6 +73,24 @@ static inline struct hak_notes *hak_notes_of(const struct hak_page *page)
 static inline char *hak_slot_start(const struct hak_page *page, size_t slot)
 {
     return page->first_slot + slot * page->slot_bytes;
+}
+
+/* A slot, and where it lies. */
+struct hak_slot {
+    struct hak_page *page;
+    size_t idx;
+    char *start, *end;
+};
+
+static inline struct hak_slot hak_slot_at(struct hak_page *page, size_t idx)
+{
+    char *start = hak_slot_start(page, idx);
+    return (struct hak_slot){page, idx, start, start + page->slot_bytes};
+}
+
+static inline size_t hak_slot_bytes(struct hak_slot slot)
+{
+    return (size_t)(slot.end - slot.start);
 }
 
 /* Bytes of a slot that are not the user's. */

@@ -18,18 +18,16 @@
 #define PURGE_BYTES_MIN (16 * HAK_KIB)
 
 /* Whether a slot that is not live is as it was left. */
-static bool slot_is_unused(const struct hak_page *page, size_t slot)
+static HAK_INLINED bool slot_is_unused(struct hak_slot slot, size_t slack)
 {
-    size_t slack = hak_slot_slack(hak_notes_of(page), slot);
-    const char *start = hak_slot_start(page, slot);
-    const char *end = start + page->slot_bytes;
-    uint64_t canary = hak_canary_of(start);
+    uint64_t canary = hak_canary_of(slot.start);
+    size_t bytes = hak_slot_bytes(slot);
     if (HAK_LIKELY(slack <= HAK_CANARY_NEAR)) {
-        return hak_canary_is_zero(start, page->slot_bytes - HAK_CANARY_NEAR) &&
-               hak_canary_near_holds(end, slack, canary, true);
+        return hak_canary_is_zero(slot.start, bytes - HAK_CANARY_NEAR) &&
+               hak_canary_near_holds(slot.end, slack, canary, true);
     }
-    return hak_canary_is_zero(start, page->slot_bytes - slack) &&
-           hak_canary_holds(end - slack, end, canary);
+    return hak_canary_is_zero(slot.start, bytes - slack) &&
+           hak_canary_holds(slot.end - slack, slot.end, canary);
 }
 
 /* ---- a free slot ---- */
@@ -74,45 +72,52 @@ static void slack_set(struct hak_page *page, size_t slot, size_t old, size_t siz
     }
 }
 
-static char *slot_fill(struct hak_page *page, size_t slot, size_t size)
+static char *slot_fill(struct hak_slot slot, size_t size)
 {
-    struct hak_notes *notes = hak_notes_of(page);
-    char *start = hak_slot_start(page, slot);
-    size_t old = hak_slot_slack(notes, slot);
-    size_t slack = page->slot_bytes - size;
-    if (HAK_UNLIKELY(page->bin_idx == 0)) {
-        notes->slacks[slot] = (uint16_t)(slack | HAK_SLOT_LIVE);
-        return start; /* there is nothing to look at */
+    struct hak_notes *notes = hak_notes_of(slot.page);
+    uint16_t *note = &notes->slacks[slot.idx];
+    size_t old = hak_slot_slack(notes, slot.idx);
+    size_t bytes = hak_slot_bytes(slot);
+    size_t slack = bytes - size;
+    if (HAK_UNLIKELY(slot.page->bin_idx == 0)) {
+        *note = (uint16_t)(slack | HAK_SLOT_LIVE);
+        return slot.start; /* there is nothing to look at */
+    }
+    if (HAK_UNLIKELY(old == HAK_SLACK_NONE) && bytes <= HAK_SMALL_MAX) {
+        HAK_REWRITE(*(uint64_t *)(void *)slot.start); /* or reading is a fault of its own */
+        HAK_REWRITE(*(uint64_t *)(void *)(slot.end - sizeof(uint64_t)));
     }
     /* A large one that was never used has no memory yet. */
-    HAK_CHECK((old == 0 && page->slot_bytes > HAK_SMALL_MAX) || slot_is_unused(page, slot),
+    HAK_CHECK((old == HAK_SLACK_NONE && bytes > HAK_SMALL_MAX) || slot_is_unused(slot, old),
               HAK_MESSAGE_AFTER_FREE);
     if (HAK_LIKELY(hak_max(old, slack) <= HAK_CANARY_NEAR)) {
-        notes->slacks[slot] = (uint16_t)hak_min(old, slack); /* as in slack_set(): the canary ... */
+        *note = (uint16_t)hak_min(old, slack); /* as in slack_set(): the canary ... */
         hak_lock_order();
-        hak_canary_near_fill(start + page->slot_bytes, slack, hak_canary_of(start));
+        hak_canary_near_fill(slot.end, slack, hak_canary_of(slot.start));
         hak_lock_order(); /* ... is never noted where it does not stand */
-        notes->slacks[slot] = (uint16_t)(slack | HAK_SLOT_LIVE);
+        *note = (uint16_t)(slack | HAK_SLOT_LIVE);
     } else {
-        slack_set(page, slot, old, size);
+        slack_set(slot.page, slot.idx, old, size);
     }
-    if (notes->slacks[slot - 1] == HAK_SLACK_NONE) {
-        slack_set(page, slot - 1, 0, page->slot_bytes - HAK_TAIL_BYTES);
-        notes->slacks[slot - 1] = HAK_SLACK_TAIL;
+    if (HAK_UNLIKELY(note[-1] == HAK_SLACK_NONE)) {
+        slack_set(slot.page, slot.idx - 1, 0, bytes - HAK_TAIL_BYTES);
+        note[-1] = HAK_SLACK_TAIL;
     }
-    return start;
+    return slot.start;
 }
 
 /* Lines of a slot that are fetched ahead; of a longer one the processor guesses the rest. */
 #define PREFETCH_LINES 18
 
-/* From the word in front of it on, which may hold the canary of the slot before. */
-static void slot_prefetch(const char *start, size_t bytes)
+/* From the word in front of it on, which may hold the canary of the slot before. In line, or gcc 12
+ * takes it for a function without effect and drops its calls. */
+static HAK_INLINED void slot_prefetch(const char *start, size_t bytes)
 {
     const char *at = (const char *)hak_align_down((uintptr_t)start - 8, HAK_CACHE_LINE);
     const char *end = start + hak_min(bytes, PREFETCH_LINES * HAK_CACHE_LINE);
-    for (; at < end; at += HAK_CACHE_LINE) {
+    for (; at < end; at += 2 * HAK_CACHE_LINE) {
         __builtin_prefetch(at, 1);
+        __builtin_prefetch(at + HAK_CACHE_LINE, 1);
     }
 }
 
@@ -130,7 +135,7 @@ static char *page_take(struct hak_pen *pen, struct hak_page *page, size_t size)
     if (pen->next_page != page || (page->free[slot / 64] >> slot % 64 & 1) == 0) {
         slot = slot_choose(pen, page);
     }
-    char *block = slot_fill(page, slot, size);
+    char *block = slot_fill(hak_slot_at(page, slot), size);
     page_take_slot(page, slot);
     if (++pen->takes % HAK_NOTICE_TAKES == 0) {
         hak_pen_notice();
@@ -191,54 +196,55 @@ static size_t slot_find(const struct hak_page *page, const char *block, uintptr_
     return (size_t)slot;
 }
 
-/* Locks the pen of a page and finds the slot; the caller unlocks. */
-static struct hak_pen *slot_lock(const char *block, uintptr_t tag, enum hak_use use,
-                                 struct hak_page **page, size_t *slot)
+/* Locks the pen of a page and finds the slot; the caller unlocks. Where it lies is known before the
+ * page's records have come from memory. */
+static HAK_INLINED struct hak_pen *slot_lock(char *block, uintptr_t tag, enum hak_use use,
+                                             struct hak_slot *slot)
 {
     size_t bin_idx = hak_pen_bin(tag);
     struct hak_pen *pen = &hak_pens[bin_idx];
-    slot_prefetch(block, hak_classes[bin_idx].geometry.slot_bytes);
+    size_t bytes = hak_classes[bin_idx].geometry.slot_bytes;
+    slot_prefetch(block, bytes);
     hak_lock_take(&pen->lock);
-    *page = hak_page_of(block);
-    *slot = slot_find(*page, block, tag, use);
+    struct hak_page *page = hak_page_of(block);
+    *slot = (struct hak_slot){page, slot_find(page, block, tag, use), block, block + bytes};
     return pen;
 }
 
 /* Stops if somebody wrote behind a live block, or in front of it. */
-static void slot_verify(const struct hak_page *page, size_t slot)
+static HAK_INLINED void slot_verify(struct hak_slot slot)
 {
-    const struct hak_notes *notes = hak_notes_of(page);
-    const char *start = hak_slot_start(page, slot);
-    const char *end = start + page->slot_bytes;
-    size_t slack = hak_slot_slack(notes, slot);
-    uint64_t canary = hak_canary_of(start);
-    if (HAK_UNLIKELY(page->bin_idx == 0)) {
+    const struct hak_notes *notes = hak_notes_of(slot.page);
+    size_t slack = hak_slot_slack(notes, slot.idx);
+    uint64_t canary = hak_canary_of(slot.start);
+    if (HAK_UNLIKELY(slot.page->bin_idx == 0)) {
         return;
     }
     HAK_CHECK(HAK_LIKELY(slack <= HAK_CANARY_NEAR)
-                  ? hak_canary_near_holds(end, slack, canary, false)
-                  : hak_canary_holds(end - slack, end, canary),
+                  ? hak_canary_near_holds(slot.end, slack, canary, false)
+                  : hak_canary_holds(slot.end - slack, slot.end, canary),
               HAK_MESSAGE_PAST_END);
-    HAK_CHECK(hak_canary_holds_last(start, hak_slot_slack(notes, slot - 1),
-                                    hak_canary_of(start - page->slot_bytes)),
+    HAK_CHECK(hak_canary_holds_last(slot.start, hak_slot_slack(notes, slot.idx - 1),
+                                    hak_canary_of(slot.start - hak_slot_bytes(slot))),
               HAK_MESSAGE_BEFORE);
 }
 
 /* Clears a freed slot; a large one by giving its memory back when there is much at rest. */
-static void slot_clear(const struct hak_pen *pen, const struct hak_page *page, size_t slot)
+static HAK_INLINED void slot_clear(const struct hak_pen *pen, struct hak_slot slot)
 {
-    size_t slack = hak_slot_slack(hak_notes_of(page), slot);
-    char *start = hak_slot_start(page, slot);
-    char *end = start + page->slot_bytes - slack;
-    if (HAK_UNLIKELY(page->bin_idx == 0)) {
+    size_t slack = hak_slot_slack(hak_notes_of(slot.page), slot.idx);
+    size_t bytes = hak_slot_bytes(slot);
+    char *start = slot.start;
+    char *end = slot.end - slack;
+    if (HAK_UNLIKELY(slot.page->bin_idx == 0)) {
         return;
     }
-    if (HAK_LIKELY(slack <= HAK_CANARY_NEAR && page->slot_bytes <= HAK_SMALL_MAX)) {
-        hak_canary_clear(start, page->slot_bytes - HAK_CANARY_NEAR);
-        hak_canary_near_fill(end + slack, slack, hak_canary_of(start));
+    if (HAK_LIKELY(slack <= HAK_CANARY_NEAR && bytes <= HAK_SMALL_MAX)) {
+        hak_canary_clear(start, bytes - HAK_CANARY_NEAR);
+        hak_canary_near_fill(slot.end, slack, hak_canary_of(start));
         return;
     }
-    if (page->slot_bytes >= PURGE_BYTES_MIN && pen->resting_bytes >= RESTING_BYTES_MAX) {
+    if (bytes >= PURGE_BYTES_MIN && pen->resting_bytes >= RESTING_BYTES_MAX) {
         size_t os_page = hak_os_page_bytes();
         char *from = (char *)hak_align_up((uintptr_t)start, os_page);
         char *to = (char *)hak_align_down((uintptr_t)end, os_page);
@@ -250,17 +256,17 @@ static void slot_clear(const struct hak_pen *pen, const struct hak_page *page, s
     memset(start, 0, (size_t)(end - start));
 }
 
-static void slot_rest(struct hak_pen *pen, struct hak_page *page, size_t slot)
+/* Notes that a slot rests from now on. */
+static HAK_INLINED void slot_rest(struct hak_pen *pen, struct hak_slot slot)
 {
+    struct hak_page *page = slot.page;
     struct hak_notes *notes = hak_notes_of(page);
-    slot_clear(pen, page, slot);
-    notes->slacks[slot] &= HAK_SLACK_MASK;
-    if (page->list == HAK_ON_FROZEN) {
+    if (HAK_UNLIKELY(page->list == HAK_ON_FROZEN)) {
         return;
     }
     hak_pen_age(pen, page);
     size_t half = notes->epoch % 2;
-    notes->rests[half * page->words + slot / 64] |= (uint64_t)1 << slot % 64;
+    notes->rests[half * page->words + slot.idx / 64] |= (uint64_t)1 << slot.idx % 64;
     notes->rest_counts[half]++;
     notes->live--;
     pen->resting_bytes += page->slot_bytes;
@@ -273,11 +279,13 @@ static void slot_rest(struct hak_pen *pen, struct hak_page *page, size_t slot)
 
 void hak_slots_give(char *block, uintptr_t tag)
 {
-    struct hak_page *page;
-    size_t slot;
-    struct hak_pen *pen = slot_lock(block, tag, HAK_USE_FREE, &page, &slot);
-    slot_verify(page, slot);
-    slot_rest(pen, page, slot);
+    struct hak_slot slot;
+    struct hak_pen *pen = slot_lock(block, tag, HAK_USE_FREE, &slot);
+    slot_rest(pen, slot);
+    slot_verify(slot); /* late: the block is on its way from memory */
+    slot_clear(pen, slot);
+    hak_lock_order(); /* not live and not zero is what somebody wrote to after the free */
+    hak_notes_of(slot.page)->slacks[slot.idx] &= HAK_SLACK_MASK;
     if (pen->empty_bytes > HAK_EMPTY_BYTES_MAX || pen->lists[HAK_ON_RETIRED].head != NULL) {
         hak_pen_tidy(pen, HAK_EMPTY_BYTES_MAX);
     }
@@ -286,16 +294,16 @@ void hak_slots_give(char *block, uintptr_t tag)
 
 bool hak_slots_resize(char *block, uintptr_t tag, size_t size, size_t *old_bytes)
 {
-    struct hak_page *page;
-    size_t slot;
-    struct hak_pen *pen = slot_lock(block, tag, HAK_USE_REALLOC, &page, &slot);
-    slot_verify(page, slot);
-    size_t slack = hak_slot_slack(hak_notes_of(page), slot);
-    *old_bytes = page->slot_bytes - slack;
-    bool stays = size < page->slot_bytes && page->slot_bytes - size <= HAK_SLACK_MAX &&
-                 (size == 0) == (page->bin_idx == 0);
+    struct hak_slot slot;
+    struct hak_pen *pen = slot_lock(block, tag, HAK_USE_REALLOC, &slot);
+    slot_verify(slot);
+    size_t bytes = hak_slot_bytes(slot);
+    size_t slack = hak_slot_slack(hak_notes_of(slot.page), slot.idx);
+    *old_bytes = bytes - slack;
+    bool stays =
+        size < bytes && bytes - size <= HAK_SLACK_MAX && (size == 0) == (slot.page->bin_idx == 0);
     if (stays && size != 0) {
-        slack_set(page, slot, slack, size);
+        slack_set(slot.page, slot.idx, slack, size);
     }
     hak_lock_drop(&pen->lock);
     return stays;
@@ -303,12 +311,11 @@ bool hak_slots_resize(char *block, uintptr_t tag, size_t size, size_t *old_bytes
 
 size_t hak_slots_size(const char *block, uintptr_t tag, enum hak_use use)
 {
-    struct hak_page *page;
-    size_t slot;
-    struct hak_pen *pen = slot_lock(block, tag, use, &page, &slot);
-    size_t bytes = page->slot_bytes - hak_slot_slack(hak_notes_of(page), slot);
+    struct hak_slot slot;
+    struct hak_pen *pen = slot_lock((char *)(uintptr_t)block, tag, use, &slot);
+    size_t slack = hak_slot_slack(hak_notes_of(slot.page), slot.idx);
     hak_lock_drop(&pen->lock);
-    return bytes;
+    return hak_slot_bytes(slot) - slack;
 }
 
 size_t hak_slots_resting_bytes(const struct hak_page *page, uintptr_t tag)
@@ -336,11 +343,12 @@ void hak_slots_check(struct hak_page *page, uintptr_t tag)
     bool known = hak_region_tag(hak_page_idx(page)) == tag && !notes->retired && page->bin_idx != 0;
     for (size_t slot = 1; known && slot < page->slots; slot++) {
         if (hak_slot_is_live(page, slot)) {
-            slot_verify(page, slot);
+            slot_verify(hak_slot_at(page, slot));
         }
     }
     for (size_t slot = 0; known && page->list != HAK_ON_FROZEN && slot < page->slots; slot++) {
-        HAK_CHECK(hak_slot_is_live(page, slot) || slot_is_unused(page, slot),
+        HAK_CHECK(hak_slot_is_live(page, slot) ||
+                      slot_is_unused(hak_slot_at(page, slot), hak_slot_slack(notes, slot)),
                   HAK_MESSAGE_AFTER_FREE);
     }
     hak_lock_drop(&pen->lock);
