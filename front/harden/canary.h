@@ -58,15 +58,21 @@ static inline bool hak_canary_holds(const char *from, const char *to, uint64_t c
     return changed == 0;
 }
 
-/* The same for the last `bytes` before `to`, 1 to 8 of them, or 8 if there are more. What stands
- * before them may be somebody's, who writes there just now; it is read, but counts for nothing. A
- * copy of so few bytes would wait for all that was written before. */
-__attribute__((no_sanitize("thread"))) static inline bool
-hak_canary_holds_last(const char *to, size_t bytes, uint64_t canary)
+/* The same for the last `bytes` before `to`, to 8; what stands before them may be somebody's, who
+ * writes there just now. Fewer than 8 are looked at one by one: a copy of them would be read by a
+ * wider load, and wait for all that was written before. */
+static inline bool hak_canary_holds_last(const char *to, size_t bytes, uint64_t canary)
 {
     uint64_t word;
-    memcpy(&word, to - 8, 8);
-    return (word ^ canary) >> (64 - 8 * hak_min(bytes, 8)) == 0;
+    if (bytes >= 8) {
+        memcpy(&word, to - 8, 8);
+        return word == canary;
+    }
+    unsigned char changed = 0;
+    for (size_t i = 1; i <= bytes; i++) {
+        changed |= (unsigned char)to[-(ptrdiff_t)i] ^ (unsigned char)(canary >> (64 - 8 * i));
+    }
+    return changed == 0;
 }
 
 /* 16 bytes that are looked at, or cleared, at once; a turn of a loop does several. */
