@@ -105,7 +105,7 @@ static void large_after_small_in_little_space(void *unused)
     SUPPORT_REQUIRE(count * BYTES > 20 * MIB);
     free_many(count);
     for (unsigned i = 0; i < 4; i++) {
-        hak_free(take(16 * MIB)); /* where the one before rests */
+        hak_free(take(16 * MIB));                  /* where the one before rests */
         SUPPORT_REQUIRE(hak_dirty_bytes() <= MIB); /* what had no memory has none now */
     }
     SUPPORT_REQUIRE(hak_taken_bytes() <= MIB);
