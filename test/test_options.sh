@@ -145,6 +145,15 @@ if [[ ${HAKMEM_LIB:-} != *-header* ]]; then # that one has no profile, and says 
     taken HAKMEM_PROF=1 HAKMEM_PROF_BYTES=1099511627776 HAKMEM_PROF_FILE="$work/prof"
 fi
 taken HAKMEM_STATS=0
+while read -r setting told; do # what it tells at exit
+    run_with "$setting" -- "$program"
+    [[ $status == 0 && $output == *"$told"* ]] || fail "$setting: ended with $status: $output"
+done <<'END'
+HAKMEM_STATS=text hakmem:
+HAKMEM_STATS=json {"schema":"hakmem"
+HAKMEM_STATS=prometheus # TYPE hakmem_
+HAKMEM_LOCK_STATS=1 hakmem: locks:
+END
 for policy in leak forward abort; do # there is nothing foreign
     taken HAKMEM_GUARD=$policy HAKMEM_GUARD_REPORT=1 HAKMEM_GUARD_STATS=1 HAKMEM_GUARD_LOG=1
 done

@@ -109,12 +109,14 @@ static void report__malloc_info__well_formed_xml(void **state)
     char *text = NULL;
     size_t bytes = 0;
     (void)state;
-    void *block = hak_malloc(HELD_BYTES);
+    void *block = hak_malloc(HELD_BYTES), *small = support_hide(hak_malloc(100));
     FILE *stream = open_memstream(&text, &bytes);
     assert_non_null(stream);
     assert_int_equal(hak_malloc_info(0, stream), 0);
     assert_int_equal(fclose(stream), 0);
     hak_free(block);
+    hak_free(small);
+    assert_non_null(strstr(text, "<size from=\"97\" to=\"112\" "));
     while (bytes > 0 && isspace((unsigned char)text[bytes - 1]))
         text[--bytes] = '\0';
     assert_true(bytes > sizeof head + sizeof tail);
