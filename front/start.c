@@ -90,8 +90,8 @@ static bool start_once(void)
         .max_step_bytes = hak_options.arena_mb_max * HAK_MIB,
         .growth_levels = (unsigned)hak_options.arena_growth_levels,
         .limit_bytes = hak_limit_read(),
-        /* There are fences, or pages of the pool. */
-        .commits_in_turn = hak_options.harden != 0 || hak_options.huge >= HAK_HUGE_HUGETLB,
+        .commits_in_turn = hak_options.harden != 0, /* there are fences */
+        .maps_pool = hak_options.huge >= HAK_HUGE_HUGETLB,
     };
     static bool arena_there; /* also in the child of a fork from the middle of this */
     if (!arena_there && !(arena_there = hak_arena_init(&config))) {

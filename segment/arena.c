@@ -20,8 +20,8 @@
 struct hak_arena hak_arena;
 HAK_CACHE_ALIGNED _Atomic(uint64_t) hak_counts[HAK_COUNTS];
 
-static _Atomic(bool) own_turn;          /* [any, atomic] where the kernel clears no page */
-static _Atomic(bool) *turn = &own_turn; /* [any, atomic] the pointer: const after init */
+static _Atomic(bool) own_turn;            /* [any, atomic] where the kernel clears no page */
+static _Atomic(_Atomic(bool) *) its_turn; /* [any, atomic] NULL: nobody has tried yet */
 _Thread_local volatile bool hak_arena_in_turn;
 
 static size_t reserve_goal(const struct hak_arena_config *config)
@@ -91,15 +91,11 @@ bool hak_arena_init(const struct hak_arena_config *config)
 {
     hak_arena.config = *config;
     size_t bytes = hak_align_down(reserve_goal(config), HAK_SEGMENT_BYTES);
-    while (!reserve_bytes(bytes)) {
+    bool done;
+    while (!(done = reserve_bytes(bytes)) && bytes / 2 >= ARENA_MIN_BYTES) {
         bytes = hak_align_down(bytes / 2, HAK_SEGMENT_BYTES);
-        if (bytes < ARENA_MIN_BYTES) {
-            return false;
-        }
     }
-    void *page = config->commits_in_turn ? hak_meta_new_wiped() : NULL;
-    turn = page != NULL ? page : turn;
-    return true;
+    return done;
 }
 
 /* Commits the part of a table that describes segments `from` to `to`. */
@@ -145,6 +141,20 @@ static size_t commit_step_segments(size_t committed)
     return (step + HAK_SEGMENT_BYTES - 1) / HAK_SEGMENT_BYTES;
 }
 
+/* A page of it is made for the first who tries; another who does just then makes one in vain. */
+static _Atomic(bool) *turn_word(void)
+{
+    /* acquire: pairs with the CAS. */
+    _Atomic(bool) *word = atomic_load_explicit(&its_turn, memory_order_acquire);
+    void *page = word == NULL ? hak_meta_new_wiped() : NULL;
+    _Atomic(bool) *made = page != NULL ? page : &own_turn;
+    /* release: the page reads as zero; acquire: as above. */
+    return word != NULL || !atomic_compare_exchange_strong_explicit(
+                               &its_turn, &word, made, memory_order_acq_rel, memory_order_acquire)
+               ? word
+               : made;
+}
+
 bool hak_arena_turn_try(void)
 {
     bool free = false;
@@ -154,7 +164,7 @@ bool hak_arena_turn_try(void)
     hak_arena_in_turn = true; /* first: a handler in between must not wait for this thread */
     /* seq_cst: pairs with hak_arena_turn_end(); hak_huge_release() relies on a failure. */
     hak_arena_in_turn = atomic_compare_exchange_strong_explicit(
-        turn, &free, true, memory_order_seq_cst, memory_order_seq_cst);
+        turn_word(), &free, true, memory_order_seq_cst, memory_order_seq_cst);
     hak_count(hak_arena_in_turn ? HAK_COUNT_TURNS : HAK_COUNT_TURN_WAITS);
     return hak_arena_in_turn;
 }
@@ -162,7 +172,7 @@ bool hak_arena_turn_try(void)
 void hak_arena_turn_end(void)
 {
     /* seq_cst: what this turn changed is seen by the next, and hak_huge_settle() looks after it. */
-    atomic_store_explicit(turn, false, memory_order_seq_cst);
+    atomic_store_explicit(turn_word(), false, memory_order_seq_cst);
     hak_arena_in_turn = false; /* last, as above */
 }
 
@@ -200,12 +210,13 @@ static bool commit_plain(size_t have, size_t least, size_t border, enum hak_back
 
 bool hak_arena_commit(size_t segments)
 {
-    bool in_turn = hak_arena.config.commits_in_turn, done = true;
-    size_t have;
+    bool done = true;
+    size_t have, border;
     segments = hak_min(segments, hak_arena.max_segments);
     while (done && (have = hak_arena_committed()) < segments) {
-        size_t border;
         enum hak_backing goal = hak_huge_goal(have, &border);
+        bool in_turn = hak_arena.config.commits_in_turn ||
+                       (hak_arena.config.maps_pool && goal != HAK_BACKED_SMALL);
         size_t least = hak_min(segments, border);
         if (in_turn && !hak_arena_turn_try()) {
             done = !hak_arena_in_turn; /* else a handler came in this thread's own: no memory */

@@ -27,7 +27,8 @@ struct hak_arena_config {
     size_t max_step_bytes;  /* largest commit step */
     unsigned growth_levels; /* doublings from the first step to the largest, at most */
     size_t limit_bytes;     /* of memory, see purge.h; 0: none */
-    bool commits_in_turn;   /* what is committed twice is lost, or opened: see the turn */
+    bool commits_in_turn;   /* parts of what is committed are hidden later: see the turn */
+    bool maps_pool;         /* what has not small pages may have those of the pool: the same */
 };
 
 struct hak_segment;

@@ -59,13 +59,6 @@ void *hak_meta_new(size_t bytes, size_t alignment)
     }
 }
 
-void *hak_meta_new_wiped(void)
-{
-    size_t os_page = hak_os_page_bytes();
-    void *page = hak_meta_new(os_page, os_page);
-    return page != NULL && hak_os_wipe_in_child(page, os_page) ? page : NULL;
-}
-
 static unsigned size_idx(size_t bytes)
 {
     size_t rounded = hak_power_of_two_up(hak_max(bytes, HAK_META_MIN_BYTES));

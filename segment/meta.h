@@ -10,7 +10,7 @@
 #ifndef HAK_META_H
 #define HAK_META_H
 
-#include "hak_base.h"
+#include "segment/os.h"
 
 #define HAK_META_MIN_BYTES ((size_t)64)
 #define HAK_META_SIZES 12 /* 64 B ... 128 KiB */
@@ -33,7 +33,12 @@ void *hak_meta_new(size_t bytes, size_t alignment);
 /* A page of the kernel's that reads as zero again in every child of a fork, whatever the child does
  * first. NULL when memory is out, or where the kernel has no such pages: it is to be noticed there
  * by a handler, which others come before. */
-void *hak_meta_new_wiped(void);
+static inline void *hak_meta_new_wiped(void)
+{
+    size_t os_page = hak_os_page_bytes();
+    void *page = hak_meta_new(os_page, os_page);
+    return page != NULL && hak_os_wipe_in_child(page, os_page) ? page : NULL;
+}
 
 /* A record of at least `bytes`, zeroed, from the pool or new; NULL when memory is out.
  * At most 128 KiB. */

@@ -190,8 +190,9 @@ static bool page_retire(struct hak_pen *pen, struct hak_page *page)
                                 .retired = true,
                                 .idle = purged && hidden};
     hak_pages_uncount(small->idle ? page->span_pages : 0);
-    hak_meta_give(&pen->meta, notes, notes_bytes(page->slots, page->words));
     page->notes = small;
+    hak_lock_order(); /* a child that freezes the page never reads notes that were given back */
+    hak_meta_give(&pen->meta, notes, notes_bytes(page->slots, page->words));
     hak_pen_move(pen, page, HAK_ON_RETIRED);
     return true;
 }

@@ -281,11 +281,11 @@ void hak_slots_give(char *block, uintptr_t tag)
 {
     struct hak_slot slot;
     struct hak_pen *pen = slot_lock(block, tag, HAK_USE_FREE, &slot);
-    slot_rest(pen, slot);
-    slot_verify(slot); /* late: the block is on its way from memory */
+    slot_verify(slot);
     slot_clear(pen, slot);
     hak_lock_order(); /* not live and not zero is what somebody wrote to after the free */
     hak_notes_of(slot.page)->slacks[slot.idx] &= HAK_SLACK_MASK;
+    slot_rest(pen, slot); /* last: a handler that allocates here does not get it half cleared */
     if (pen->empty_bytes > HAK_EMPTY_BYTES_MAX || pen->lists[HAK_ON_RETIRED].head != NULL) {
         hak_pen_tidy(pen, HAK_EMPTY_BYTES_MAX);
     }
