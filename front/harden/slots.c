@@ -6,7 +6,8 @@
  *                  → slot_fill     still as it was left? then the canary behind the bytes
  *   hak_slots_give → slot_find     stops at what is no live block
  *                  → slot_verify   nobody wrote behind the block or in front of it
- *                  → slot_rest     zero; not free yet
+ *                  → slot_clear    zero
+ *                  → slot_rest     not free yet
  *
  * A slot that is not live is zero, but for the canary behind the bytes that were last asked for.
  * Slot 0 of a page is never handed out: what stands before slot 1 is ours.
