@@ -8,8 +8,7 @@ instructions of three workloads (callgrind) under each setting are compared with
 more blocks than a magazine holds). With --rounds, also the time an operation, the median of N
 rounds that take turns, with the change's 95 % interval (timed.py); for a quiet machine.
 
-Ends with 1 if a size loses more than 5 %, by instructions or, where asked for, by time: of a time's
-interval that is the lower end, so noise alone is no loss.
+Ends with 1 if a size loses more than 5 %, by instructions or, where asked for, by time.
 """
 import argparse
 import statistics
@@ -68,15 +67,8 @@ def measure(build, sizes, rounds, scale):
                 for _, settings in SETTINGS])
             medians = [statistics.median(seen) for seen in times]
             changes = [f"{medians[0]:.2f} ns", *(timed.change(seen, times[0]) for seen in times[1:])]
-            row(size, what, medians, changes)
-            worst = max(worst, *(loss(seen, times[0]) for seen in times[1:]))
+            worst = max(worst, row(size, what, medians, changes))
     return worst
-
-
-def loss(times, base):
-    """What is lost at least; the change of the medians, where there are too few for an interval."""
-    both = timed.interval(times, base)
-    return (statistics.median(times) / statistics.median(base) if both is None else both[0]) - 1
 
 
 def head(what):

@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE=1
 
 # --- arithmetic
 PYTHONPATH=$source_dir/bench python3 - <<'PY' >"$work/problems" || fail "the arithmetic ended with $?"
-import boundaries, random, statistics, timed
+import random, statistics, timed
 def expect(what, got, wanted):
     if got != wanted:
         print(f"{what}: {got}, not {wanted}")
@@ -45,11 +45,6 @@ if held < 32:
     print(f"only {held} of 40 intervals hold the true ratio")
 if timed.interval([11.0 + i % 2 for i in range(20)], [5.0] * 20)[0] < 2.1:
     print("an interval below all that was measured")
-# What a size loses is what it loses for certain.
-expect("a loss", boundaries.loss([3.0] * 9, [2.0] * 9), 0.5)
-expect("too few for an interval", boundaries.loss([3.0] * 5, [2.0] * 5), 0.5)
-if boundaries.loss([10.6, 9.0, 11.0, 10.7, 8.0, 12.0, 10.6], [10.0, 9.0, 11.0, 10.5, 8.0, 12.0, 9.5]) > 0:
-    print("noise is a loss")
 PY
 while IFS= read -r problem; do fail "$problem"; done <"$work/problems"
 

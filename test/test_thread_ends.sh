@@ -22,7 +22,7 @@ failures=0
 flat() {
     local name=$1 status=0 output
     shift
-    output=$(timeout -k 5 150 "$@" 2>&1 </dev/null) || status=$?
+    output=$(timeout -k 5 100 "$@" 2>&1 </dev/null) || status=$?
     if [[ $status != 0 || $output != flat ]]; then
         echo "test_thread_ends: $name: status $status: $output" >&2
         failures=$((failures + 1))
