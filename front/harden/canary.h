@@ -58,21 +58,16 @@ static inline bool hak_canary_holds(const char *from, const char *to, uint64_t c
     return changed == 0;
 }
 
-/* The same for the last `bytes` before `to`, to 8; what stands before them may be somebody's, who
- * writes there just now. Fewer than 8 are looked at one by one: a copy of them would be read by a
- * wider load, and wait for all that was written before. */
+/* The same for the last `bytes` before `to`, to 8, without a branch. What stands before them may be
+ * somebody's, who writes there just now: read with them is what stands behind `to`. */
 static inline bool hak_canary_holds_last(const char *to, size_t bytes, uint64_t canary)
 {
     uint64_t word;
-    if (bytes >= 8) {
-        memcpy(&word, to - 8, 8);
-        return word == canary;
-    }
-    unsigned char changed = 0;
-    for (size_t i = 1; i <= bytes; i++) {
-        changed |= (unsigned char)to[-(ptrdiff_t)i] ^ (unsigned char)(canary >> (64 - 8 * i));
-    }
-    return changed == 0;
+    size_t count = bytes < 8 ? bytes : 8;
+    size_t half = 32 - 4 * count; /* of the bits that are not looked at, which may be all */
+    memcpy(&word, to - count, 8);
+    word ^= canary >> half >> half;
+    return word << half << half == 0;
 }
 
 /* 16 bytes that are looked at, or cleared, at once; a turn of a loop does several. */
