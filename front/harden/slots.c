@@ -107,19 +107,21 @@ static char *slot_fill(struct hak_slot slot, size_t size)
     return slot.start;
 }
 
-/* Lines of a slot that are fetched ahead; of a longer one the processor guesses the rest. */
-#define PREFETCH_LINES 18
+/* Lines of a slot that are fetched ahead, and its last one; the processor guesses those between. */
+#define PREFETCH_LINES 4
 
-/* From the word in front of it on, which may hold the canary of the slot before. In line, or gcc 12
- * takes it for a function without effect and drops its calls. */
+/* From the word in front of it on, which may hold the canary of the slot before. As many for any
+ * length: where a loop ends would be a guess. In line, or gcc 12 takes it for a function without
+ * effect and drops its calls. */
 static HAK_INLINED void slot_prefetch(const char *start, size_t bytes)
 {
-    const char *at = (const char *)hak_align_down((uintptr_t)start - 8, HAK_CACHE_LINE);
-    const char *end = start + hak_min(bytes, PREFETCH_LINES * HAK_CACHE_LINE);
-    for (; at < end; at += 2 * HAK_CACHE_LINE) {
-        __builtin_prefetch(at, 1);
-        __builtin_prefetch(at + HAK_CACHE_LINE, 1);
+    uintptr_t at = hak_align_down((uintptr_t)start - 8, HAK_CACHE_LINE);
+    uintptr_t last = (uintptr_t)start + bytes - 1;
+    for (size_t line = 0; line < PREFETCH_LINES; line++) {
+        __builtin_prefetch((const void *)at, 1);
+        at = hak_min(at + HAK_CACHE_LINE, last);
     }
+    __builtin_prefetch((const void *)last, 1);
 }
 
 /* The next block is chosen now, as things are, so that it is in the caches when it is wanted. */
