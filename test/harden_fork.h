@@ -8,9 +8,9 @@
 #ifndef HAKMEM_TEST_HARDEN_FORK_H
 #define HAKMEM_TEST_HARDEN_FORK_H
 
-#include "front/harden/pen.h"
 #include "segment/os_fake.h"
 
+#include "pens.h"
 #include "stress.h"
 
 #define CHILD_SECONDS 60
@@ -88,9 +88,11 @@ static inline void *use_some(void *unused)
     return unused;
 }
 
-/* At exit every block is looked at. Sanitizers look at what they cannot know after a fork, too. */
+/* Pens that were lost are valid, too. At exit every block is looked at. Sanitizers look at what
+ * they cannot know after a fork, too. */
 static inline _Noreturn void leave(void)
 {
+    SUPPORT_REQUIRE(pens_are_valid());
     if (SUPPORT_SHADOWED)
         _exit(0);
     exit(0);

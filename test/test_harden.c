@@ -5,9 +5,9 @@
  *
  * ctest: labels=quick timeout=120
  */
-#include "front/harden/pen.h"
 #include "segment/segment.h"
 
+#include "pens.h"
 #include "support.h"
 
 #include <sys/resource.h>
@@ -70,6 +70,7 @@ static void *work(void *seed)
 {
     uint64_t random = (uintptr_t)seed;
     for (unsigned i = 0; i < 5000; i++) {
+        SUPPORT_REQUIRE(i % 1000 != 0 || pens_are_valid());
         uint64_t bits = support_random(&random);
         size_t idx = bits % SHARED;
         pthread_mutex_lock(&locks[idx]);
@@ -98,6 +99,13 @@ static void harden__threads_share_blocks__contents_hold(void **state)
         if (shared[i].block != NULL)
             live_drop(&shared[i]);
     assert_true(hak_segment_is_valid());
+}
+
+/* After each case. */
+static int check_pens(void **state)
+{
+    (void)state;
+    return pens_are_valid() ? 0 : -1;
 }
 
 static void harden__on__threads_have_no_heap(void **state)
@@ -333,6 +341,7 @@ static void child_works(void *argument)
         live_take(&live, i * 300, i);
         live_drop(&live);
     }
+    SUPPORT_REQUIRE(pens_are_valid());
 }
 
 static _Atomic(bool) stop;
@@ -367,16 +376,17 @@ static void harden__fork_while_others_allocate__child_works(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(harden__on__threads_have_no_heap),
-        cmocka_unit_test(harden__first_block__lies_anywhere),
-        cmocka_unit_test(harden__slots_never_used__one_fault_a_page),
-        cmocka_unit_test(harden__freed_block__rests_for_1000_allocations),
-        cmocka_unit_test(harden__no_pen_has_told_its_last__rests_all_the_same),
-        cmocka_unit_test(harden__threads_and_all_classes__rest_for_1000_allocations),
-        cmocka_unit_test(harden__freed_blocks__come_back_in_the_end),
-        cmocka_unit_test(harden__many_freed_at_once__memory_goes_back),
-        cmocka_unit_test(harden__threads_share_blocks__contents_hold),
-        cmocka_unit_test(harden__fork_while_others_allocate__child_works),
+        cmocka_unit_test_teardown(harden__on__threads_have_no_heap, check_pens),
+        cmocka_unit_test_teardown(harden__first_block__lies_anywhere, check_pens),
+        cmocka_unit_test_teardown(harden__slots_never_used__one_fault_a_page, check_pens),
+        cmocka_unit_test_teardown(harden__freed_block__rests_for_1000_allocations, check_pens),
+        cmocka_unit_test_teardown(harden__no_pen_has_told_its_last__rests_all_the_same, check_pens),
+        cmocka_unit_test_teardown(harden__threads_and_all_classes__rest_for_1000_allocations,
+                                  check_pens),
+        cmocka_unit_test_teardown(harden__freed_blocks__come_back_in_the_end, check_pens),
+        cmocka_unit_test_teardown(harden__many_freed_at_once__memory_goes_back, check_pens),
+        cmocka_unit_test_teardown(harden__threads_share_blocks__contents_hold, check_pens),
+        cmocka_unit_test_teardown(harden__fork_while_others_allocate__child_works, check_pens),
     };
     (void)argc;
     if (getenv("HAKMEM_HARDEN") == NULL) { /* the library has read its options already */

@@ -10,6 +10,7 @@
 #include "segment/purge.h"
 #include "segment/segment.h"
 
+#include "pens.h"
 #include "support.h"
 
 #include <sys/mman.h>
@@ -56,10 +57,11 @@ static void run(void *argument)
     if (fault->times != 0)
         hak_fake_fail(fault->call, fault->at, fault->times);
     work(fault->times == 0);
+    SUPPORT_REQUIRE(pens_are_valid());
     *counts = hak_fake_count(fault->call) - before;
     hak_fake_heal();
     work(true);
-    SUPPORT_REQUIRE(hak_segment_is_valid());
+    SUPPORT_REQUIRE(hak_segment_is_valid() && pens_are_valid());
     SUPPORT_REQUIRE(hak_fake_mistakes() == 0);
 }
 

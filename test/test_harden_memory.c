@@ -8,6 +8,7 @@
 #include "front/harden/harden.h"
 #include "segment/segment.h"
 
+#include "pens.h"
 #include "readable.h"
 #include "scenario.h"
 
@@ -30,6 +31,7 @@ static void check(void)
 {
     SUPPORT_REQUIRE(hak_segment_is_valid() && hak_fake_mistakes() == 0);
     SUPPORT_REQUIRE(hak_memory_bytes() == hak_taken_bytes() + hak_dirty_bytes());
+    SUPPORT_REQUIRE(pens_are_valid());
 }
 
 static char *take(size_t bytes)
@@ -153,7 +155,7 @@ static void nothing_goes_back(void *refused)
     hak_free(large);
     SUPPORT_REQUIRE(hak_malloc(12 * MIB) == NULL);
     SUPPORT_REQUIRE(hak_memory_bytes() >= before_bytes - 2 * HAK_PAGE_BYTES);
-    SUPPORT_REQUIRE(hak_fake_mistakes() == 0);
+    SUPPORT_REQUIRE(hak_fake_mistakes() == 0 && pens_are_valid());
 }
 
 static void harden_memory__kernel_takes_nothing_back__it_goes_on_counting(void **state)
@@ -175,7 +177,7 @@ static void trim_and_go_on(void *unused)
     char *kept = take(BYTES); /* its page stays */
     size_t full_bytes = hak_taken_bytes();
     free_many(COUNT);
-    SUPPORT_REQUIRE(hak_taken_bytes() == full_bytes);
+    SUPPORT_REQUIRE(hak_taken_bytes() == full_bytes && pens_are_valid());
     SUPPORT_REQUIRE(hak_malloc_trim(0) == 1);
     SUPPORT_REQUIRE(hak_memory_bytes() <= 4 * HAK_PAGE_BYTES);
     size_t hidden = 0;
@@ -344,6 +346,7 @@ static void use_any(unsigned index, void *unused)
         if (*place != NULL)
             (*place)[0] = (char)index;
         SUPPORT_REQUIRE(step % 64 != 0 || hak_mallinfo2().uordblks < 64 * MIB);
+        SUPPORT_REQUIRE(step % 256 != 0 || pens_are_valid());
         size_t now = hak_memory_bytes(), before = atomic_load(&highest);
         while (now > before && !atomic_compare_exchange_weak(&highest, &before, now))
             continue;
@@ -408,6 +411,7 @@ static void read_figures(void *unused)
     char expected[64];
     snprintf(expected, sizeof expected, "<aspace type=\"resting\" size=\"%zu\"/>", trimmed.fsmblks);
     SUPPORT_REQUIRE(strstr(text, expected) != NULL);
+    check();
 }
 
 static void harden_memory__figures__tell_what_rests_apart(void **state)

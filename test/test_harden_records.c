@@ -7,6 +7,7 @@
 #include "front/harden/harden.h"
 #include "segment/segment.h"
 
+#include "pens.h"
 #include "scenario.h"
 
 #include <sys/mman.h>
@@ -44,6 +45,7 @@ static void check(void)
 {
     SUPPORT_REQUIRE(hak_segment_is_valid() && hak_fake_mistakes() == 0);
     SUPPORT_REQUIRE(hak_memory_bytes() == hak_taken_bytes() + hak_dirty_bytes());
+    SUPPORT_REQUIRE(pens_are_valid());
 }
 
 static void take_large(void *unused)

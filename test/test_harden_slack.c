@@ -8,6 +8,7 @@
 #include "front/harden/harden.h"
 #include "segment/os.h"
 
+#include "pens.h"
 #include "support.h"
 
 #define PAST_END "hakmem: write past the end of a block\n"
@@ -102,6 +103,7 @@ static void misuse(void *unused)
         hak_free(block);
     else if (attempt.ending == AT_REALLOC)
         support_hide(hak_realloc(block, attempt.bytes + 1));
+    SUPPORT_REQUIRE(pens_are_valid()); /* whatever is written */
     exit(0);
 }
 

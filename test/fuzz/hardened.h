@@ -13,10 +13,10 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "front/harden/pen.h"
 #include "hakmem.h"
 #include "segment/large.h"
 
+#include "../pens.h"
 #include "fuzz.h"
 
 /* Freed large blocks may keep this share of the arena. */
@@ -130,26 +130,11 @@ static void hardened_freed(const struct resting *block)
         hardened.ring[hardened.freed++ % RESTING_MAX] = *block;
 }
 
-/* Whether the slots of a page are all accounted for, and how many live. */
-static size_t pen_page_check(const struct hak_page *page)
-{
-    const struct hak_notes *notes = hak_notes_of(page);
-    size_t count = 1; /* slot 0 */
-    if (notes->retired)
-        return 0;
-    for (size_t i = 0; i < page->words; i++) {
-        uint64_t fresh = notes->rests[i], older = notes->rests[page->words + i];
-        FUZZ_REQUIRE((page->free[i] & (fresh | older)) == 0 && (fresh & older) == 0);
-        count += hak_popcount(page->free[i] | fresh | older);
-    }
-    FUZZ_REQUIRE(count + notes->live == page->slots);
-    return notes->live;
-}
-
 /* Every page of slots; returns how many blocks live in them. `all`: every byte too. */
 static size_t hardened_check(bool all)
 {
     size_t live = 0;
+    FUZZ_REQUIRE(pens_are_valid());
     for (size_t i = 0; hardened.on && i < RESTING_MAX; i++) {
         const struct resting *block = &hardened.ring[i];
         FUZZ_REQUIRE(!rests(block) || block_is_gone(block->start, block->bytes));
@@ -160,7 +145,7 @@ static size_t hardened_check(bool all)
         if (tag == HAK_TAG_LARGE) {
             hak_fence_check(page_idx);
         } else if (hak_slots_own(tag)) {
-            live += pen_page_check(page);
+            live += hak_notes_of(page)->live;
             if (all)
                 hak_slots_check(page, tag);
             page_idx += page->span_pages - 1;
