@@ -17,16 +17,23 @@
 #if defined(__x86_64__) && !SUPPORT_SHADOWED
 #define STEPS_CAN 1
 
-/* Sets whether the thread that a handler interrupted goes on by single steps. A memset() by one
- * instruction would trap at every byte: it is done here. */
+/* Sets whether the thread that a handler interrupted goes on by single steps. A memset() or
+ * memcpy() by one instruction would trap at every byte: it is done here. */
 static inline void context_step(void *context, bool on)
 {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     const greg_t trap_flag = 0x100;
     registers[REG_EFL] = (registers[REG_EFL] & ~trap_flag) | (on ? trap_flag : 0);
-    if (on && memcmp((const void *)registers[REG_RIP], "\xf3\xaa", 2) == 0) { /* rep stosb */
-        memset((void *)registers[REG_RDI], (int)registers[REG_RAX], (size_t)registers[REG_RCX]);
+    bool sets = memcmp((const void *)registers[REG_RIP], "\xf3\xaa", 2) == 0;   /* rep stosb */
+    bool copies = memcmp((const void *)registers[REG_RIP], "\xf3\xa4", 2) == 0; /* rep movsb */
+    if (on && (sets || copies)) {
+        void *to = (void *)registers[REG_RDI];
+        if (sets)
+            memset(to, (int)registers[REG_RAX], (size_t)registers[REG_RCX]);
+        else
+            memcpy(to, (const void *)registers[REG_RSI], (size_t)registers[REG_RCX]);
         registers[REG_RDI] += registers[REG_RCX];
+        registers[REG_RSI] += copies ? registers[REG_RCX] : 0;
         registers[REG_RCX] = 0;
         registers[REG_RIP] += 2;
     }
@@ -41,10 +48,12 @@ static inline void context_step(void *context, bool on)
 }
 #endif
 
+#define STEPS_ALL SIZE_MAX
+
 /* Of the one thread that is stepped. */
 static struct {
     volatile bool on;
-    volatile size_t left; /* instructions to the stop */
+    volatile size_t left; /* instructions to the stop; STEPS_ALL: it stops at each */
     volatile size_t done;
     void (*at_stop)(void);
 } steps;
@@ -52,8 +61,8 @@ static struct {
 static inline void step_handle(int number, siginfo_t *info, void *context)
 {
     (void)info;
-    if (number == SIGTRAP && ++steps.done == steps.left) {
-        steps.on = false;
+    if (number == SIGTRAP && (++steps.done == steps.left || steps.left == STEPS_ALL)) {
+        steps.on = steps.on && steps.left == STEPS_ALL;
         steps.at_stop();
     }
     context_step(context, steps.on);
@@ -66,7 +75,7 @@ static inline void steps_switch(bool on)
     (void)syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGUSR2);
 }
 
-/* Calls at_stop() at that instruction of an operation. False: there are not so many. */
+/* Calls at_stop() at that instruction of an operation, or at each. False: there are not so many. */
 static inline bool steps_run(void (*operation)(void), size_t stop, void (*at_stop)(void))
 {
     steps.left = stop;

@@ -94,7 +94,11 @@ static inline bool hak_slots_own(uintptr_t tag)
 /* See hak_harden_resting_bytes(). */
 size_t hak_slots_resting_bytes(const struct hak_page *page, uintptr_t tag);
 
-/* Looks at every slot of a page that has that tag; of one that has it no more, at none. */
+/* Looks at every slot of a page whose pen is locked, or at those that live: they are whole at every
+ * instruction of whoever holds the lock, the others are not. */
+void hak_slots_look(struct hak_page *page, bool live_only);
+
+/* At exit: the same of a page that has that tag; of one that has it no more, at none. */
 void hak_slots_check(struct hak_page *page, uintptr_t tag);
 
 /* In the child of a fork: pens that are lost start anew, without the pages they had. Blocks in

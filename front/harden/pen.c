@@ -175,7 +175,7 @@ static bool page_retire(struct hak_pen *pen, struct hak_page *page)
     if (small == NULL) {
         return false;
     }
-    hak_slots_check(page, (uintptr_t)&hak_slots_marks[page->bin_idx]);
+    hak_slots_look(page, false);
     notes->epoch = epoch_now() - 2; /* every slot becomes free */
     hak_pen_age(pen, page);
     char *start = hak_page_start(page);

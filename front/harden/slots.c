@@ -338,21 +338,29 @@ size_t hak_slots_resting_bytes(const struct hak_page *page, uintptr_t tag)
 
 /* ---- all of them ---- */
 
-void hak_slots_check(struct hak_page *page, uintptr_t tag)
+void hak_slots_look(struct hak_page *page, bool live_only)
 {
-    struct hak_pen *pen = &hak_pens[hak_pen_bin(tag)];
-    hak_lock_take(&pen->lock);
     const struct hak_notes *notes = hak_notes_of(page);
-    bool known = hak_region_tag(hak_page_idx(page)) == tag && !notes->retired && page->bin_idx != 0;
+    bool known = notes != NULL && !notes->retired && page->bin_idx != 0;
     for (size_t slot = 1; known && slot < page->slots; slot++) {
         if (hak_slot_is_live(page, slot)) {
             slot_verify(hak_slot_at(page, slot));
         }
     }
-    for (size_t slot = 0; known && page->list != HAK_ON_FROZEN && slot < page->slots; slot++) {
+    for (size_t slot = 0; known && !live_only && slot < page->slots; slot++) {
         HAK_CHECK(hak_slot_is_live(page, slot) ||
                       slot_is_unused(hak_slot_at(page, slot), hak_slot_slack(notes, slot)),
                   HAK_MESSAGE_AFTER_FREE);
+    }
+}
+
+void hak_slots_check(struct hak_page *page, uintptr_t tag)
+{
+    struct hak_pen *pen = &hak_pens[hak_pen_bin(tag)];
+    bool half_way = hak_lock_is_mine(&pen->lock); /* a handler ends what it interrupted */
+    hak_lock_take(&pen->lock);
+    if (hak_region_tag(hak_page_idx(page)) == tag) { /* else it was closed just now */
+        hak_slots_look(page, half_way || page->list == HAK_ON_FROZEN);
     }
     hak_lock_drop(&pen->lock);
 }
