@@ -19,13 +19,7 @@ static _Atomic(uint64_t) all_takes; /* [any, atomic] blocks that pens have told 
 void hak_pen_notice(void)
 {
     hak_live_poll();
-    if (__libc_single_threaded != 0) {
-        /* relaxed: there is nobody else. */
-        uint64_t takes = atomic_load_explicit(&all_takes, memory_order_relaxed);
-        atomic_store_explicit(&all_takes, takes + HAK_NOTICE_TAKES, memory_order_relaxed);
-        return;
-    }
-    /* relaxed: a count. */
+    /* relaxed: a count. At once with one thread, too: a handler may allocate in between. */
     (void)atomic_fetch_add_explicit(&all_takes, HAK_NOTICE_TAKES, memory_order_relaxed);
 }
 
