@@ -17,6 +17,8 @@
 /* From this many bytes at rest on, large slots give their memory back while they rest. */
 #define RESTING_BYTES_MAX (8 * HAK_MIB)
 #define PURGE_BYTES_MIN (16 * HAK_KIB)
+/* Of a slot that was never used, what is looked at from either end. */
+#define NEW_BYTES (4 * HAK_KIB)
 
 /* Whether a slot that is not live is as it was left. */
 static HAK_INLINED bool slot_is_unused(struct hak_slot slot, size_t slack)
@@ -29,6 +31,16 @@ static HAK_INLINED bool slot_is_unused(struct hak_slot slot, size_t slack)
     }
     return hak_canary_is_zero(slot.start, bytes - slack) &&
            hak_canary_holds(slot.end - slack, slot.end, canary);
+}
+
+/* Whether one that was never used is zero, as far as it gets memory now: its first page and its
+ * last one. In large ones the rest has none yet, and is not looked at. */
+static bool slot_is_new(struct hak_slot slot)
+{
+    size_t bytes = hak_min(hak_slot_bytes(slot), NEW_BYTES);
+    HAK_REWRITE(*(uint64_t *)(void *)slot.start); /* or reading is a fault of its own */
+    HAK_REWRITE(*(uint64_t *)(void *)(slot.end - sizeof(uint64_t)));
+    return hak_canary_is_zero(slot.start, bytes) && hak_canary_is_zero(slot.end - bytes, bytes);
 }
 
 /* ---- a free slot ---- */
@@ -84,12 +96,7 @@ static char *slot_fill(struct hak_slot slot, size_t size)
         *note = (uint16_t)(slack | HAK_SLOT_LIVE);
         return slot.start; /* there is nothing to look at */
     }
-    if (HAK_UNLIKELY(old == HAK_SLACK_NONE) && bytes <= HAK_SMALL_MAX) {
-        HAK_REWRITE(*(uint64_t *)(void *)slot.start); /* or reading is a fault of its own */
-        HAK_REWRITE(*(uint64_t *)(void *)(slot.end - sizeof(uint64_t)));
-    }
-    /* A large one that was never used has no memory yet. */
-    HAK_CHECK((old == HAK_SLACK_NONE && bytes > HAK_SMALL_MAX) || slot_is_unused(slot, old),
+    HAK_CHECK(HAK_UNLIKELY(old == HAK_SLACK_NONE) ? slot_is_new(slot) : slot_is_unused(slot, old),
               HAK_MESSAGE_AFTER_FREE);
     if (HAK_LIKELY(hak_max(old, slack) <= HAK_CANARY_NEAR)) {
         *note = (uint16_t)hak_min(old, slack); /* as in slack_set(): the canary ... */
