@@ -33,14 +33,19 @@ static HAK_INLINED bool slot_is_unused(struct hak_slot slot, size_t slack)
            hak_canary_holds(slot.end - slack, slot.end, canary);
 }
 
-/* Whether one that was never used is zero, as far as it gets memory now: its first page and its
- * last one. In large ones the rest has none yet, and is not looked at. */
-static bool slot_is_new(struct hak_slot slot)
+/* Whether one that was never used is zero, but for the canary at its end, as far as it gets memory
+ * now: its first page and its last one. In large ones the rest has none yet, and is not looked at.
+ */
+static bool slot_is_new(struct hak_slot slot, size_t slack)
 {
-    size_t bytes = hak_min(hak_slot_bytes(slot), NEW_BYTES);
+    const char *tail = slot.end - slack;
+    size_t bytes = (size_t)(tail - slot.start);
+    size_t first = hak_min(bytes, NEW_BYTES);
+    size_t last = hak_min(bytes - first, NEW_BYTES);
     HAK_REWRITE(*(uint64_t *)(void *)slot.start); /* or reading is a fault of its own */
     HAK_REWRITE(*(uint64_t *)(void *)(slot.end - sizeof(uint64_t)));
-    return hak_canary_is_zero(slot.start, bytes) && hak_canary_is_zero(slot.end - bytes, bytes);
+    return hak_canary_is_zero(slot.start, first) && hak_canary_is_zero(tail - last, last) &&
+           hak_canary_holds(tail, slot.end, hak_canary_of(slot.start));
 }
 
 /* ---- a free slot ---- */
@@ -96,7 +101,8 @@ static char *slot_fill(struct hak_slot slot, size_t size)
         *note = (uint16_t)(slack | HAK_SLOT_LIVE);
         return slot.start; /* there is nothing to look at */
     }
-    HAK_CHECK(HAK_UNLIKELY(old == HAK_SLACK_NONE) ? slot_is_new(slot) : slot_is_unused(slot, old),
+    bool never = *note == HAK_SLACK_NONE || *note == HAK_SLACK_TAIL;
+    HAK_CHECK(HAK_UNLIKELY(never) ? slot_is_new(slot, old) : slot_is_unused(slot, old),
               HAK_MESSAGE_AFTER_FREE);
     if (HAK_LIKELY(hak_max(old, slack) <= HAK_CANARY_NEAR)) {
         *note = (uint16_t)hak_min(old, slack); /* as in slack_set(): the canary ... */
