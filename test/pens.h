@@ -2,10 +2,11 @@
  * Whether the pens of a hardened process are as front/harden/pen.h says.
  *
  * Purpose   every page with a tag of slots: each slot but the first is in just one of live, free,
- * at rest from an even epoch, at rest from an odd one; the counts are those of the bits; the page
- * is on the list that its state asks for. Every pen: its lists hold just its pages, linked both
- * ways, and its sums are those of the pages. Threads   any: a pen is looked at under its lock. Not
- * a handler that interrupted the lock's holder, who may be half-way.
+ *           at rest from an even epoch, at rest from an odd one; the counts are those of the bits;
+ *           the page is on the list that its state asks for. Every pen: its lists hold just its
+ *           pages, linked both ways, and its sums are those of the pages.
+ * Threads   any: a pen is looked at under its lock. Not a handler that interrupted the lock's
+ *           holder, who may be half-way.
  */
 #ifndef HAKMEM_TEST_PENS_H
 #define HAKMEM_TEST_PENS_H
@@ -44,7 +45,7 @@ static inline const char *pens_word_fault(const struct hak_page *page, size_t wo
     for (size_t slot = 64 * word_idx; slot < 64 * word_idx + 64 && slot < page->slots; slot++) {
         uint64_t bit = (uint64_t)1 << slot % 64;
         uint16_t note = notes->slacks[slot];
-        bool never = note == HAK_SLACK_NONE || note == HAK_SLACK_TAIL;
+        bool never = hak_slot_is_new(notes, slot);
         live |= (note & HAK_SLOT_LIVE) != 0 ? bit : 0;
         all |= slot != 0 ? bit : 0;
         PENS_REQUIRE(slot == 0 || (free & bit) != 0 || !never);
@@ -119,7 +120,7 @@ static inline const char *pens_page_fault(const struct hak_page *page, size_t bi
         return fault;
     PENS_REQUIRE(hak_page_is_valid(page)); /* the count of the free ones */
     sums->listed += page->list != HAK_ON_NONE;
-    sums->empty_bytes += page->list == HAK_ON_EMPTY ? page->span_pages * HAK_PAGE_BYTES : 0;
+    sums->empty_bytes += page->list == HAK_ON_EMPTY ? hak_page_bytes(page) : 0;
     sums->resting_bytes +=
         ((size_t)notes->rest_counts[0] + notes->rest_counts[1]) * page->slot_bytes;
     return NULL;

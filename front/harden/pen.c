@@ -34,11 +34,6 @@ static size_t notes_bytes(size_t slots, size_t words)
     return sizeof(struct hak_notes) + 2 * words * sizeof(uint64_t) + slots * sizeof(uint16_t);
 }
 
-static size_t hak_page_bytes(const struct hak_page *page)
-{
-    return page->span_pages * HAK_PAGE_BYTES;
-}
-
 /* ---- lists ---- */
 
 void hak_pen_move(struct hak_pen *pen, struct hak_page *page, uint8_t to)

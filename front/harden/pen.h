@@ -70,6 +70,11 @@ static inline struct hak_notes *hak_notes_of(const struct hak_page *page)
     return page->notes;
 }
 
+static inline size_t hak_page_bytes(const struct hak_page *page)
+{
+    return page->span_pages * HAK_PAGE_BYTES;
+}
+
 static inline char *hak_slot_start(const struct hak_page *page, size_t slot)
 {
     return page->first_slot + slot * page->slot_bytes;
@@ -98,6 +103,12 @@ static inline size_t hak_slot_slack(const struct hak_notes *notes, size_t slot)
 {
     uint16_t slack = notes->slacks[slot] & HAK_SLACK_MASK;
     return slack == HAK_SLACK_TAIL ? HAK_TAIL_BYTES : slack;
+}
+
+/* Whether a slot was never handed out. */
+static inline bool hak_slot_is_new(const struct hak_notes *notes, size_t slot)
+{
+    return notes->slacks[slot] == HAK_SLACK_NONE || notes->slacks[slot] == HAK_SLACK_TAIL;
 }
 
 static inline bool hak_slot_is_live(const struct hak_page *page, size_t slot)

@@ -18,7 +18,7 @@
 #define RESTING_BYTES_MAX (8 * HAK_MIB)
 #define PURGE_BYTES_MIN (16 * HAK_KIB)
 /* Of a slot that was never used, what is looked at from either end. */
-#define NEW_BYTES (4 * HAK_KIB)
+#define FRESH_BYTES (4 * HAK_KIB)
 
 /* Whether a slot that is not live is as it was left. */
 static HAK_INLINED bool slot_is_unused(struct hak_slot slot, size_t slack)
@@ -36,12 +36,12 @@ static HAK_INLINED bool slot_is_unused(struct hak_slot slot, size_t slack)
 /* Whether one that was never used is zero, but for the canary at its end, as far as it gets memory
  * now: its first page and its last one. In large ones the rest has none yet, and is not looked at.
  */
-static bool slot_is_new(struct hak_slot slot, size_t slack)
+static bool slot_is_fresh(struct hak_slot slot, size_t slack)
 {
     const char *tail = slot.end - slack;
     size_t bytes = (size_t)(tail - slot.start);
-    size_t first = hak_min(bytes, NEW_BYTES);
-    size_t last = hak_min(bytes - first, NEW_BYTES);
+    size_t first = hak_min(bytes, FRESH_BYTES);
+    size_t last = hak_min(bytes - first, FRESH_BYTES);
     HAK_REWRITE(*(uint64_t *)(void *)slot.start); /* or reading is a fault of its own */
     HAK_REWRITE(*(uint64_t *)(void *)(slot.end - sizeof(uint64_t)));
     return hak_canary_is_zero(slot.start, first) && hak_canary_is_zero(tail - last, last) &&
@@ -101,8 +101,8 @@ static char *slot_fill(struct hak_slot slot, size_t size)
         *note = (uint16_t)(slack | HAK_SLOT_LIVE);
         return slot.start; /* there is nothing to look at */
     }
-    bool never = *note == HAK_SLACK_NONE || *note == HAK_SLACK_TAIL;
-    HAK_CHECK(HAK_UNLIKELY(never) ? slot_is_new(slot, old) : slot_is_unused(slot, old),
+    bool never = hak_slot_is_new(notes, slot.idx);
+    HAK_CHECK(HAK_UNLIKELY(never) ? slot_is_fresh(slot, old) : slot_is_unused(slot, old),
               HAK_MESSAGE_AFTER_FREE);
     if (HAK_LIKELY(hak_max(old, slack) <= HAK_CANARY_NEAR)) {
         *note = (uint16_t)hak_min(old, slack); /* as in slack_set(): the canary ... */
@@ -205,8 +205,7 @@ static size_t slot_find(const struct hak_page *page, const char *block, uintptr_
         hak_harden_refuse(use, HAK_FAULT_FREED);
     }
     if (!hak_slot_is_live(page, (size_t)slot)) {
-        uint16_t slack = notes->slacks[slot];
-        bool never = slack == HAK_SLACK_NONE || slack == HAK_SLACK_TAIL;
+        bool never = hak_slot_is_new(notes, (size_t)slot);
         hak_harden_refuse(use, never ? HAK_FAULT_NO_BLOCK : HAK_FAULT_FREED);
     }
     return (size_t)slot;
@@ -342,8 +341,8 @@ size_t hak_slots_resting_bytes(const struct hak_page *page, uintptr_t tag)
     if (hak_region_tag(hak_page_idx(page)) == tag) { /* else it was closed just now */
         const struct hak_notes *notes = hak_notes_of(page);
         size_t not_resting = (size_t)1 + notes->live + hak_page_free_count(page);
-        bytes = notes->retired ? page->span_pages * HAK_PAGE_BYTES
-                               : (page->slots - not_resting) * page->slot_bytes;
+        bytes =
+            notes->retired ? hak_page_bytes(page) : (page->slots - not_resting) * page->slot_bytes;
     }
     hak_lock_drop(&pen->lock);
     return bytes;
