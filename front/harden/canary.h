@@ -3,7 +3,7 @@
  *
  * Purpose   what lies between the bytes that were asked for and the end of the slot holds a pattern
  *           that depends on a secret of the process and on the place.
- * Values    each byte is one of 8, with the bits 1?010??1: never zero, ASCII, 0xff, or one of the
+ * Values    each byte is one of 16, with the bits 1??10??1: never zero, ASCII, 0xff, or one of the
  *           patterns that people write (0xaa, 0xcc, 0xdd, 0x99, 0xde 0xad, ...), so that an
  *           overflow by one such byte is always seen.
  * Threads   pure, but for the secret, which is set once at start.
@@ -22,7 +22,7 @@ static inline uint64_t hak_canary_of(const void *start)
 {
     uint64_t mixed = ((uintptr_t)start ^ hak_canary_secret) * 0x9e3779b97f4a7c15;
     mixed ^= mixed >> 32;
-    return (mixed & 0x4646464646464646) | 0x9191919191919191;
+    return (mixed & 0x6666666666666666) | 0x9191919191919191;
 }
 
 /* Of the word at an address, the bytes from there to the word's end. */
