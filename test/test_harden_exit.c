@@ -1,6 +1,7 @@
 /*
  * A hardened process ends in a signal's handler, whatever the handler interrupted: what an
- * operation has half-way is not taken for misuse, and misuse is seen beside it.
+ * operation has half-way is not taken for misuse, and misuse is seen beside it. Nor does it touch
+ * the bytes of a live block, to which a program may have taken access away.
  *
  * Operations go by single steps; at each the look that exit() takes at every block is taken, and of
  * some operations a child exits there.
@@ -12,6 +13,8 @@
 
 #include "pens.h"
 #include "steps.h"
+
+#include <sys/mman.h>
 
 /* ---- the look at exit --------------------------------------------------------------------------
  */
@@ -220,6 +223,29 @@ static void harden_exit__by_exit__is_no_misuse(void **state)
     run(exit_anywhere, NULL);
 }
 
+/* ---- blocks that cannot be touched -------------------------------------------------------------
+ */
+
+/* As a program makes a guard of one; in front of some lie blocks with a byte of canary behind them.
+ */
+static void exit_with_guards(void *unused)
+{
+    size_t os_page = hak_os_page_bytes();
+    (void)unused;
+    for (unsigned i = 0; i < 40; i++) {
+        SUPPORT_REQUIRE(support_hide(hak_malloc(2 * os_page - 1)) != NULL);
+        void *guard = support_hide(hak_aligned_alloc(os_page, os_page));
+        SUPPORT_REQUIRE(guard != NULL && mprotect(guard, os_page, PROT_NONE) == 0);
+    }
+    exit(0);
+}
+
+static void harden_exit__block_without_access__is_not_touched(void **state)
+{
+    (void)state;
+    run(exit_with_guards, NULL);
+}
+
 /* ---- misuse is seen beside it ------------------------------------------------------------------
  */
 
@@ -267,6 +293,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(harden_exit__at_any_instruction__is_no_misuse),
         cmocka_unit_test(harden_exit__while_pages_go__is_no_misuse),
         cmocka_unit_test(harden_exit__by_exit__is_no_misuse),
+        cmocka_unit_test(harden_exit__block_without_access__is_not_touched),
         cmocka_unit_test(harden_exit__within_an_operation__misuse_is_stopped),
     };
     (void)argc;

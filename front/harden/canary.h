@@ -59,11 +59,15 @@ static inline bool hak_canary_holds(const char *from, const char *to, uint64_t c
 }
 
 /* The same for the last `bytes` before `to`, to 8, without a branch. What stands before them may be
- * somebody's, who writes there just now: read with them is what stands behind `to`. */
-static inline bool hak_canary_holds_last(const char *to, size_t bytes, uint64_t canary)
+ * somebody's, who writes there just now: read with them is what stands behind `to`, if `beyond`
+ * says that it may be. */
+static inline bool hak_canary_holds_last(const char *to, size_t bytes, uint64_t canary, bool beyond)
 {
     uint64_t word;
     size_t count = bytes < 8 ? bytes : 8;
+    if (!beyond) {
+        return hak_canary_holds(to - count, to, canary);
+    }
     size_t half = 32 - 4 * count; /* of the bits that are not looked at, which may be all */
     memcpy(&word, to - count, 8);
     word ^= canary >> half >> half;

@@ -226,8 +226,9 @@ static HAK_INLINED struct hak_pen *slot_lock(char *block, uintptr_t tag, enum ha
     return pen;
 }
 
-/* Stops if somebody wrote behind a live block, or in front of it. */
-static HAK_INLINED void slot_verify(struct hak_slot slot)
+/* Stops if somebody wrote behind a live block, or in front of it. Its first bytes are touched only
+ * when a call is about it: a program may take access to a page of its own away. */
+static HAK_INLINED void slot_verify(struct hak_slot slot, bool called)
 {
     const struct hak_notes *notes = hak_notes_of(slot.page);
     size_t slack = hak_slot_slack(notes, slot.idx);
@@ -240,7 +241,7 @@ static HAK_INLINED void slot_verify(struct hak_slot slot)
                   : hak_canary_holds(slot.end - slack, slot.end, canary),
               HAK_MESSAGE_PAST_END);
     HAK_CHECK(hak_canary_holds_last(slot.start, hak_slot_slack(notes, slot.idx - 1),
-                                    hak_canary_of(slot.start - hak_slot_bytes(slot))),
+                                    hak_canary_of(slot.start - hak_slot_bytes(slot)), called),
               HAK_MESSAGE_BEFORE);
 }
 
@@ -296,7 +297,7 @@ void hak_slots_give(char *block, uintptr_t tag)
 {
     struct hak_slot slot;
     struct hak_pen *pen = slot_lock(block, tag, HAK_USE_FREE, &slot);
-    slot_verify(slot);
+    slot_verify(slot, true);
     slot_clear(pen, slot);
     hak_lock_order(); /* not live and not zero is what somebody wrote to after the free */
     hak_notes_of(slot.page)->slacks[slot.idx] &= HAK_SLACK_MASK;
@@ -311,7 +312,7 @@ bool hak_slots_resize(char *block, uintptr_t tag, size_t size, size_t *old_bytes
 {
     struct hak_slot slot;
     struct hak_pen *pen = slot_lock(block, tag, HAK_USE_REALLOC, &slot);
-    slot_verify(slot);
+    slot_verify(slot, true);
     size_t bytes = hak_slot_bytes(slot);
     size_t slack = hak_slot_slack(hak_notes_of(slot.page), slot.idx);
     *old_bytes = bytes - slack;
@@ -356,7 +357,7 @@ void hak_slots_look(struct hak_page *page, bool live_only)
     bool known = notes != NULL && !notes->retired && page->bin_idx != 0;
     for (size_t slot = 1; known && slot < page->slots; slot++) {
         if (hak_slot_is_live(page, slot)) {
-            slot_verify(hak_slot_at(page, slot));
+            slot_verify(hak_slot_at(page, slot), false);
         }
     }
     for (size_t slot = 0; known && !live_only && slot < page->slots; slot++) {
