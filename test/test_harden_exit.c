@@ -223,6 +223,42 @@ static void harden_exit__by_exit__is_no_misuse(void **state)
     run(exit_anywhere, NULL);
 }
 
+/* No block but those that were asked for lives at any instruction: a child that is forked there
+ * keeps them as they are. */
+static void count_live(void)
+{
+    size_t live = 0;
+    for (size_t page_idx = 0; page_idx < hak_region_pages(); page_idx++) {
+        const struct hak_page *page = hak_page_at(page_idx);
+        const struct hak_notes *notes = page->notes;
+        if (!hak_slots_own(hak_region_tag(page_idx)) || hak_page_idx(page) != page_idx ||
+            page->slot_bytes < work.bytes || notes == NULL || notes->retired)
+            continue;
+        for (size_t slot = 0; slot < page->slots; slot++)
+            live += hak_slot_is_live(page, slot);
+    }
+    SUPPORT_REQUIRE(live <= work.idx);
+    looks++;
+}
+
+/* All slots of a new page. */
+static void fill_new(void *unused)
+{
+    (void)unused;
+    begin();
+    for (size_t i = 1; i <= 6; i++)
+        step(take, i, 65530, count_live);
+    end();
+}
+
+static void harden_exit__slots_never_used__do_not_live(void **state)
+{
+    (void)state;
+    if (!STEPS_CAN)
+        skip();
+    run(fill_new, NULL);
+}
+
 /* ---- blocks that cannot be touched -------------------------------------------------------------
  */
 
@@ -293,6 +329,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(harden_exit__at_any_instruction__is_no_misuse),
         cmocka_unit_test(harden_exit__while_pages_go__is_no_misuse),
         cmocka_unit_test(harden_exit__by_exit__is_no_misuse),
+        cmocka_unit_test(harden_exit__slots_never_used__do_not_live),
         cmocka_unit_test(harden_exit__block_without_access__is_not_touched),
         cmocka_unit_test(harden_exit__within_an_operation__misuse_is_stopped),
     };

@@ -34,8 +34,7 @@ static HAK_INLINED bool slot_is_unused(struct hak_slot slot, size_t slack)
 }
 
 /* Whether one that was never used is zero, but for the canary at its end, as far as it gets memory
- * now: its first page and its last one. In large ones the rest has none yet, and is not looked at.
- */
+ * now: its first page and its last one. The rest of a large one, without any, is not looked at. */
 static bool slot_is_fresh(struct hak_slot slot, size_t slack)
 {
     const char *tail = slot.end - slack;
@@ -114,7 +113,8 @@ static char *slot_fill(struct hak_slot slot, size_t size)
         slack_set(slot.page, slot.idx, old, size);
     }
     if (HAK_UNLIKELY(note[-1] == HAK_SLACK_NONE)) {
-        slack_set(slot.page, slot.idx - 1, 0, bytes - HAK_TAIL_BYTES);
+        hak_canary_near_fill(slot.start, HAK_TAIL_BYTES, hak_canary_of(slot.start - bytes));
+        hak_lock_order(); /* it never lives, not for an instruction */
         note[-1] = HAK_SLACK_TAIL;
     }
     return slot.start;
