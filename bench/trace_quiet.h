@@ -7,13 +7,15 @@
  *
  * Beyond RLIMIT_FSIZE a write sends its thread SIGXFSZ, into a pipe that nobody reads SIGPIPE. Both
  * are held during the write, and the one that it sent is taken away; one that was waiting before
- * is the program's and stays. By number: sigtimedwait is a point of cancellation.
+ * is the program's and stays. A pipe whose reader leaves amid a write sends SIGPIPE, too, and the
+ * write tells how many bytes it took. By number: sigtimedwait is a point of cancellation.
  */
 #ifndef HAK_BENCH_TRACE_QUIET_H
 #define HAK_BENCH_TRACE_QUIET_H
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -33,10 +35,10 @@ static inline long quiet_write(int fd, const void *data, size_t bytes)
     (void)syscall(SYS_rt_sigpending, &before, sizeof before);
     long written = syscall(SYS_write, fd, data, bytes);
     int error = errno;
-    quiet_signals sent = written >= 0     ? 0
-                         : error == EFBIG ? QUIET_SIGNAL(SIGXFSZ)
-                         : error == EPIPE ? QUIET_SIGNAL(SIGPIPE)
-                                          : 0;
+    bool amid = written >= 0 && (size_t)written < bytes;
+    quiet_signals sent = amid || (written < 0 && error == EPIPE) ? QUIET_SIGNAL(SIGPIPE)
+                         : written < 0 && error == EFBIG         ? QUIET_SIGNAL(SIGXFSZ)
+                                                                 : 0;
     sent &= ~before;
     if (sent != 0)
         (void)syscall(SYS_rt_sigtimedwait, &sent, NULL, &at_once, sizeof sent);

@@ -13,6 +13,8 @@
 #include "bench/trace_read.h"
 #include "bench/trace_write.h"
 
+#include <sys/ioctl.h>
+
 enum { KEYS = 20000, EVENTS = 100000 };
 
 static void varint__any_value__comes_back(void **state)
@@ -208,6 +210,33 @@ static void quiet_write__pipe_without_reader__leaves_no_signal(void **state)
     close(ends[1]);
 }
 
+/* Closes the end of a pipe that is read, when it is full and its writer waits. */
+static void *leave_when_full(void *argument)
+{
+    const int *ends = argument;
+    int waiting = 0, full = fcntl(ends[1], F_GETPIPE_SZ);
+    while (ioctl(ends[0], FIONREAD, &waiting) == 0 && waiting < full)
+        usleep(1000);
+    usleep(50000);
+    close(ends[0]);
+    return NULL;
+}
+
+static void quiet_write__reader_leaves_amid__leaves_no_signal(void **state)
+{
+    (void)state;
+    static char bytes[1 << 20];
+    int ends[2];
+    pthread_t reader;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(pthread_create(&reader, NULL, leave_when_full, ends), 0);
+    assert_in_range(quiet_write(ends[1], bytes, sizeof bytes), 1, sizeof bytes - 1);
+    assert_false(is_pending(SIGPIPE));
+    assert_int_equal(pthread_join(reader, NULL), 0);
+    fail_to_write(ends[1], EPIPE, SIGPIPE, false);
+    close(ends[1]);
+}
+
 static void quiet_write__file_at_its_limit__leaves_no_signal(void **state)
 {
     (void)state;
@@ -395,6 +424,7 @@ int main(void)
         cmocka_unit_test(arena__filled__gives_no_block_beyond_its_end),
         cmocka_unit_test(lock__waited_for_long__the_waiter_sleeps),
         cmocka_unit_test(quiet_write__pipe_without_reader__leaves_no_signal),
+        cmocka_unit_test(quiet_write__reader_leaves_amid__leaves_no_signal),
         cmocka_unit_test(quiet_write__file_at_its_limit__leaves_no_signal),
         cmocka_unit_test(trace__written__is_read_back),
         cmocka_unit_test(trace__blocks_resized_and_freed__bytes_are_kept),
